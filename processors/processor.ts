@@ -1,0 +1,91 @@
+/**
+ * The contract of an operator: what happens to one record. The declared half (ProcessorSpec) is plain
+ * data that topology/ prints and validates; `create` runs once per task and again after every abort,
+ * so that whatever the running half keeps in fields is dropped with the transaction it came from.
+ */
+import type { Clock } from '../model/clock.ts'
+import type { LogRecord, StreamRecord } from '../model/record.ts'
+import type { Partition, Topic } from '../model/position.ts'
+import type { KeyValueStore, KeyValueStoreSpec, StoreSpec } from '../state/store.ts'
+import type { OpenSerde, Serde } from '../serdes/serde.ts'
+import type { Payloads } from './payloads.ts'
+
+/** An operator before it runs. */
+export interface ProcessorSpec<K, V, KOut, VOut> {
+  /** The word for messages: `filter`, `enrich`. */
+  readonly kind: string
+  readonly name: string
+  readonly stores?: readonly StoreSpec[]
+  /** Serdes the operator opens for itself, beside those of its stores, by a name of its own. */
+  readonly serdes?: Readonly<Record<string, SerdeUse>>
+  create(context: ProcessorContext<KOut, VOut>): ProcessRecord<K, V> | Processor<K, V>
+}
+
+/** A serde together with the topic whose subject it belongs to. */
+export interface SerdeUse {
+  // eslint-disable-next-line typescript/no-explicit-any -- serdes of any types, by name.
+  readonly serde: Serde<any>
+  readonly topic: string
+  readonly role: 'key' | 'value'
+}
+
+/** Takes one record; forwards none, one or many. Synchronous. What it throws goes to the processing error handler. */
+export type ProcessRecord<K, V> = (record: StreamRecord<K, V>) => void
+
+/** The running half of an operator that needs more than a function. */
+export interface Processor<K, V> {
+  readonly process: ProcessRecord<K, V>
+  /** For an operator with several parents that must tell them apart: one function a parent, in the parents' order. Default: `process` for each. */
+  readonly inputs?: readonly ProcessRecord<K, V>[]
+  /** Runs after the stores are restored and before the first record. */
+  open?(): Promise<void>
+  /** Runs before a commit is sealed: last chance to write what was kept in fields. Synchronous. */
+  beforeCommit?(): void
+  /** Ends what the operator started. Runs once, also after an abort. */
+  close?(): Promise<void>
+}
+
+/** What an operator may use of its task. */
+export interface ProcessorContext<KOut, VOut> {
+  /** Hands a record to the children, depth first, in the order they were added. */
+  readonly forward: (record: StreamRecord<KOut, VOut>) => void
+  readonly applicationId: string
+  /** `<subtopology>_<partition>`, as in Kafka Streams. */
+  readonly taskId: string
+  readonly partition: Partition
+  readonly name: string
+  readonly clock: Clock
+  /** Aborts when this running half is dropped: at an abort of the transaction, and when the task closes. */
+  readonly signal: AbortSignal
+  /** The record of the log that is being processed; undefined inside an event. */
+  readonly source: () => SourceRecord | undefined
+  /** The largest timestamp this task has processed; -1 before the first. */
+  readonly streamTime: () => number
+  /** Whether every input partition of the task was read to its last stable offset and nothing is queued. */
+  readonly caughtUp: () => boolean
+  /** A store that the operator declared. */
+  store<K, V>(spec: KeyValueStoreSpec<K, V>): KeyValueStore<K, V>
+  /** An opened serde that the operator declared under `name` in `serdes`. */
+  serde<T>(name: string): OpenSerde<T>
+  /**
+   * Runs `event` inside the record loop, between two records, as part of the open commit unit: the
+   * only way for asynchronous work to touch stores or to forward. What it throws is the operator's
+   * failure. Events of a running half that was dropped never run.
+   */
+  readonly enqueue: (event: () => void) => void
+  /** The bytes behind references. */
+  readonly payloads: Payloads
+  /** One object per process and key, shared by all tasks: for limits. Made at the first call. */
+  shared<T>(key: object, make: () => T): T
+  /** Adds to a named counter of this operator. */
+  readonly count: (counter: string, amount?: number) => void
+}
+
+/** Where the record being processed lies in the log, and its bytes. */
+export interface SourceRecord {
+  readonly topic: Topic
+  readonly topicId: string
+  readonly partition: Partition
+  readonly leaderEpoch: number
+  readonly record: LogRecord
+}
