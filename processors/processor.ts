@@ -4,7 +4,7 @@
  * so that whatever the running half keeps in fields is dropped with the transaction it came from.
  */
 import type { Clock } from '../model/clock.ts'
-import type { LogRecord, StreamRecord } from '../model/record.ts'
+import type { Headers, LogRecord, StreamRecord } from '../model/record.ts'
 import type { Partition, Topic } from '../model/position.ts'
 import type { KeyValueStore, KeyValueStoreSpec, StoreSpec } from '../state/store.ts'
 import type { OpenSerde, Serde } from '../serdes/serde.ts'
@@ -73,6 +73,16 @@ export interface ProcessorContext<KOut, VOut> {
    * failure. Events of a running half that was dropped never run.
    */
   readonly enqueue: (event: () => void) => void
+  /**
+   * Says that records up to now wait in this operator, the oldest with this timestamp (undefined:
+   * none): time downstream in the task does not pass it, so that a slow service never makes a join
+   * drop its partner.
+   */
+  readonly holdTime: (oldestPendingMs: number | undefined) => void
+  /** The oldest timestamp held by any operator of the task; Infinity where none is. Expire by min(observed time, this). */
+  readonly heldTime: () => number
+  /** Sends a record that cannot be processed to the dead-letter topic, in the open commit unit. Throws MILLRACE_NO_DEAD_LETTER_TOPIC where none is configured. */
+  readonly deadLetter: (letter: DeadLetter) => void
   /** The bytes behind references. */
   readonly payloads: Payloads
   /** One object per process and key, shared by all tasks: for limits. Made at the first call. */
@@ -88,4 +98,17 @@ export interface SourceRecord {
   readonly partition: Partition
   readonly leaderEpoch: number
   readonly record: LogRecord
+}
+
+/** A record that cannot be processed, as the source topic carried it, and why. */
+export interface DeadLetter {
+  readonly error: Error
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly timestamp: number
+  readonly headers: Headers
+  /** Where the record came from; undefined where it is not known any more. */
+  readonly topic: string | undefined
+  readonly partition: number | undefined
+  readonly offset: number | undefined
 }
