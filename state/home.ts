@@ -1,0 +1,68 @@
+/** Where a unit's databases come from: folders on a disk, or maps of a simulated one. */
+import {
+  memoryDatabase,
+  memoryDisk,
+  type MemoryDatabase,
+  type MemoryDisk,
+} from './memory-database.ts'
+import type { Database, DatabaseWrite } from './store.ts'
+
+/** A task's database, and what had to be done to open it. */
+export interface OpenedDatabase {
+  readonly database: Database
+  /** Where a damaged database was moved to; the new one is empty and the caller restores it, and says so. */
+  readonly movedAsideTo?: string
+}
+
+/** What a commit unit keeps on its machine. */
+export interface StateHome extends AsyncDisposable {
+  /** For messages: the folder. */
+  readonly place: string
+  /** A UUID that stays the same as long as the place exists. */
+  readonly processId: string
+  /** Why the databases that were here had to be dropped, as a sentence; undefined where they were not. */
+  readonly dropped: string | undefined
+  /** Opens the database of a task. The caller disposes it before the home. */
+  openTask(taskId: string): Promise<OpenedDatabase>
+}
+
+/** The disk of a simulated machine: databases by task. */
+export class MemoryHome implements StateHome {
+  readonly place = 'memory'
+  readonly processId: string
+  readonly dropped = undefined
+  readonly disks: Map<string, MemoryDisk>
+  readonly #settle: ((writes: readonly DatabaseWrite[]) => Promise<void>) | undefined
+  readonly #open = new Set<MemoryDatabase>()
+
+  constructor(options: {
+    readonly processId: string
+    /** What an earlier home left. Default: nothing. */
+    readonly disks?: Map<string, MemoryDisk>
+    readonly settle?: (writes: readonly DatabaseWrite[]) => Promise<void>
+  }) {
+    this.processId = options.processId
+    this.disks = options.disks ?? new Map()
+    this.#settle = options.settle
+  }
+
+  async openTask(taskId: string): Promise<OpenedDatabase> {
+    const disk = this.disks.get(taskId) ?? memoryDisk()
+    this.disks.set(taskId, disk)
+    const settle = this.#settle
+    const database = memoryDatabase(settle === undefined ? { disk } : { disk, settle })
+    this.#open.add(database)
+    return { database }
+  }
+
+  /** Crashes every database that was opened here; `inFlight` says for each what became of its batch. */
+  crash(inFlight: () => 'keep' | 'drop'): Map<string, MemoryDisk> {
+    for (const database of this.#open) database.crash(inFlight())
+    this.#open.clear()
+    return this.disks
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#open.clear()
+  }
+}

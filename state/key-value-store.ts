@@ -1,0 +1,117 @@
+/**
+ * The typed face of a store: serdes on one side, a task's layers on the other. Keys are the serde's
+ * bytes without its prefix, for a schema registered anew must not hide what was written under the
+ * old id; values keep theirs, and their schema with it.
+ */
+import { SchemaPending, type OpenSerde, type SerdeContext } from '../serdes/serde.ts'
+import { successorOf } from './keys.ts'
+import type { LayeredStore } from './store-layers.ts'
+import type { KeyRange, KeyValueStore, KeyValueStoreSpec, ValueAndTimestamp } from './store.ts'
+import { TIMESTAMP_BYTES, timestampOf, withTimestamp } from './timestamped.ts'
+
+/** The serdes of a store, opened for its changelog topic. */
+export interface StoreSerdes<K, V> {
+  readonly key: OpenSerde<K>
+  readonly value: OpenSerde<V>
+}
+
+/** Opens the serdes of `spec` for a topic: its changelog topic, or the source topic of a table that uses that one. */
+export async function openStoreSerdes<K, V>(
+  spec: KeyValueStoreSpec<K, V>,
+  context: Omit<SerdeContext, 'role'>,
+): Promise<StoreSerdes<K, V>> {
+  return {
+    key: await spec.key.open({ ...context, role: 'key' }),
+    value: await spec.value.open({ ...context, role: 'value' }),
+  }
+}
+
+/** A timestamped key-value store over `bytes`. Synchronous reads throw SchemaPending where a value's schema is not here yet. */
+export function keyValueStore<K, V>(
+  bytes: LayeredStore,
+  serdes: StoreSerdes<K, V>,
+): KeyValueStore<K, V> {
+  return new TypedStore(bytes, serdes)
+}
+
+class TypedStore<K, V> implements KeyValueStore<K, V> {
+  readonly name: string
+  readonly #bytes: LayeredStore
+  readonly #key: OpenSerde<K>
+  readonly #value: OpenSerde<V>
+  /** Where the key begins in what its serde writes. */
+  readonly #keyStart: number
+
+  constructor(bytes: LayeredStore, serdes: StoreSerdes<K, V>) {
+    this.name = bytes.name
+    this.#bytes = bytes
+    this.#key = serdes.key
+    this.#value = serdes.value
+    this.#keyStart = serdes.key.prefix.length
+  }
+
+  get(key: K): V | undefined {
+    const stored = this.#bytes.get(this.#key.serialize(key), this.#keyStart)
+    return stored === undefined
+      ? undefined
+      : this.#value.deserialize(stored, TIMESTAMP_BYTES, stored.length)
+  }
+
+  getWithTimestamp(key: K): ValueAndTimestamp<V> | undefined {
+    const stored = this.#bytes.get(this.#key.serialize(key), this.#keyStart)
+    return stored === undefined ? undefined : this.#read(stored)
+  }
+
+  put(key: K, value: V, timestamp: number): void {
+    const stored = withTimestamp(timestamp, this.#value.serialize(value))
+    this.#bytes.put(this.#key.serialize(key), stored, this.#keyStart)
+  }
+
+  insert(key: K, value: V, timestamp: number): void {
+    const stored = withTimestamp(timestamp, this.#value.serialize(value))
+    this.#bytes.insert(this.#key.serialize(key), stored, this.#keyStart)
+  }
+
+  delete(key: K, timestamp: number): void {
+    this.#bytes.delete(this.#key.serialize(key), timestamp, this.#keyStart)
+  }
+
+  range(from?: K, to?: K): AsyncIterable<readonly [K, ValueAndTimestamp<V>]> {
+    const range: KeyRange = {
+      ...(from === undefined ? {} : { gte: this.#body(from) }),
+      ...(to === undefined ? {} : { lt: successorOf(this.#body(to)) }),
+    }
+    return this.#typed(this.#bytes.range(range))
+  }
+
+  async *#typed(
+    entries: AsyncIterable<readonly [Buffer, Buffer]>,
+  ): AsyncGenerator<readonly [K, ValueAndTimestamp<V>]> {
+    const { prefix } = this.#key
+    for await (const [body, stored] of entries) {
+      const wire = prefix.length === 0 ? body : Buffer.concat([prefix, body])
+      const key = await withSchema(() => this.#key.deserialize(wire, 0, wire.length))
+      yield [key, await withSchema(() => this.#read(stored))]
+    }
+  }
+
+  #read(stored: Buffer): ValueAndTimestamp<V> {
+    const value = this.#value.deserialize(stored, TIMESTAMP_BYTES, stored.length)
+    return { value, timestamp: timestampOf(stored) }
+  }
+
+  #body(key: K): Buffer {
+    return this.#key.serialize(key).subarray(this.#keyStart)
+  }
+}
+
+/** `read`, after the schema it asks for was fetched. */
+async function withSchema<T>(read: () => T): Promise<T> {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof SchemaPending)) throw error
+    await error.load()
+    return read()
+  }
+}

@@ -1,0 +1,339 @@
+/**
+ * What a task remembers, in four layers over its database, for all of its stores at once:
+ *
+ *   live --seal--> sealed --commit--> committed --freeze, flush--> database
+ *
+ * The rule: the database is never ahead of the log. Live and sealed are writes whose transaction may
+ * still abort, and die with it; committed ones are in the log for good and follow to the database
+ * when size or time asks for it. A flush freezes the committed generation and writes it in slices,
+ * of which only the last carries the changelog checkpoints; commits that arrive meanwhile make the
+ * next generation. So a crash at any moment leaves committed values and a checkpoint that is not
+ * ahead of them, and replaying the changelog from there gives the committed state, whatever part of
+ * the flush had been written. Nothing is wiped.
+ *
+ * Rejected: writing to LevelDB at every commit (ten batches a second and store, each waited for) and
+ * an undo log in the database (every write twice). docs/decisions/four-layers.md has the reasons.
+ */
+import type { Clock } from '../model/clock.ts'
+import { asError } from '../model/errors.ts'
+import { changelogWrite, type ChangelogWrite } from './changelog.ts'
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type Checkpoint,
+  type StoredCheckpoint,
+} from './checkpoint.ts'
+import { checkpointKey } from './keys.ts'
+import { ReadCache } from './read-cache.ts'
+import { SLICE_LIMITS, slices, type SliceLimits } from './slices.ts'
+import type { Database, DatabaseWrite } from './store.ts'
+import { StoreLayers, type LayeredStore, type Layer } from './store-layers.ts'
+
+/** Bounds of a task's state. */
+export interface StateLimits extends SliceLimits {
+  /** Committed bytes that start a flush. Default 16 MiB. */
+  readonly flushBytes: number
+  /** Longest time a committed write waits for a flush. Default 2 s. */
+  readonly flushIntervalMs: number
+  /** Committed bytes not yet in the database that make the task wait for it (`isCongested`). Default 64 MiB. */
+  readonly unflushedBytes: number
+  /** Bytes of the read cache. Default 16 MiB. */
+  readonly cacheBytes: number
+  /** Age at which checkpoints are written again although nothing changed, to show that they still hold. Default 1 hour. */
+  readonly restampMs: number
+}
+
+const MIB = 1024 * 1024
+
+/** The default bounds of a task's state. */
+export const STATE_LIMITS: StateLimits = {
+  ...SLICE_LIMITS,
+  flushBytes: 16 * MIB,
+  flushIntervalMs: 2_000,
+  unflushedBytes: 64 * MIB,
+  cacheBytes: 16 * MIB,
+  restampMs: 3_600_000,
+}
+
+/** What a task's state is made of. The databases stay the caller's to close. */
+export interface TaskStateOptions {
+  /** Store specs fit. */
+  readonly stores: readonly {
+    readonly name: string
+    readonly persistent: boolean
+    readonly logged: boolean
+  }[]
+  /** For persistent stores. */
+  readonly database: Database
+  /** For stores that are not persistent: a memory database. */
+  readonly volatileDatabase: Database
+  readonly clock: Clock
+  readonly limits?: Partial<StateLimits>
+}
+
+/** The state of one task. Disposing it waits for the batch in flight and writes no further one: `flush` first to keep what was committed. */
+export class TaskState implements AsyncDisposable {
+  readonly #stores = new Map<string, StoreLayers>()
+  readonly #databases: readonly Database[]
+  readonly #clock: Clock
+  readonly #limits: StateLimits
+  readonly #meter = { liveBytes: 0 }
+  #hasSealed = false
+  #sealedBytes = 0
+  #committedBytes = 0
+  #frozenBytes = 0
+  /** When the oldest committed write that is not frozen was committed, on the monotonic clock. */
+  #dirtySinceMs: number | undefined
+  /** Checkpoints that hold now: committed, or restored to the end. */
+  readonly #checkpoints = new Map<string, Checkpoint>()
+  /** Checkpoints as the database holds them. */
+  readonly #written = new Map<string, StoredCheckpoint>()
+  #stampedAtMs: number
+  #flushing: Promise<void> | undefined
+  #failure: Error | undefined
+  #closed = false
+
+  constructor(options: TaskStateOptions) {
+    this.#clock = options.clock
+    this.#limits = { ...STATE_LIMITS, ...options.limits }
+    this.#stampedAtMs = options.clock.now()
+    this.#databases = [options.database, options.volatileDatabase]
+    const cache = new ReadCache(this.#limits.cacheBytes)
+    for (const { name, persistent, logged } of options.stores) {
+      if (this.#stores.has(name)) throw new TypeError(`two stores of a task are named ${name}`)
+      const database = persistent ? options.database : options.volatileDatabase
+      const parts = { name, logged, database, meter: this.#meter, cache: cache.addSegment() }
+      this.#stores.set(name, new StoreLayers(parts))
+      const stored = database.get(checkpointKey(name))
+      if (stored !== undefined) this.#written.set(name, decodeCheckpoint(stored, name))
+    }
+  }
+
+  /** The bytes of a store. Asserts that the task has it. */
+  store(name: string): LayeredStore {
+    return this.#layers(name)
+  }
+
+  /** Bytes written since the last seal, overheads included: a large number asks for an early commit. */
+  get liveBytes(): number {
+    return this.#meter.liveBytes
+  }
+
+  /** Bytes committed and not yet in the database. */
+  get unflushedBytes(): number {
+    return this.#committedBytes + this.#frozenBytes
+  }
+
+  /** Whether the database is so far behind that the task must await `flush` before it goes on. */
+  get isCongested(): boolean {
+    return this.unflushedBytes > this.#limits.unflushedBytes
+  }
+
+  /** How far the changelog of `store` is reflected in its database; undefined where it never was. */
+  checkpoint(store: string): StoredCheckpoint | undefined {
+    return this.#written.get(store)
+  }
+
+  // ------------------------------------------------------------------------------ the commit
+
+  /**
+   * Ends the commit unit's writes: live becomes sealed, and later writes belong to the next unit. Gives one
+   * change per key of each logged store, stores as declared, keys in the order of their first write.
+   * To be read before `commit` or `abort`.
+   */
+  seal(): Iterable<ChangelogWrite> {
+    if (this.#hasSealed) throw new TypeError('sealed twice without a commit or an abort between')
+    this.#hasSealed = true
+    this.#sealedBytes = this.#meter.liveBytes
+    this.#meter.liveBytes = 0
+    const logged: (readonly [string, Layer])[] = []
+    for (const store of this.#stores.values()) {
+      const sealed = store.seal()
+      if (store.logged) logged.push([store.name, sealed])
+    }
+    return changes(logged)
+  }
+
+  /** What was sealed is in the log for good, its changelog records before these checkpoints. */
+  commit(checkpoints: ReadonlyMap<string, Checkpoint>): void {
+    if (!this.#hasSealed) throw new TypeError('committed without a seal')
+    this.#hasSealed = false
+    for (const store of this.#stores.values()) store.commit()
+    for (const [store, checkpoint] of checkpoints) {
+      this.#layers(store)
+      this.#checkpoints.set(store, checkpoint)
+    }
+    if (this.#sealedBytes > 0 || checkpoints.size > 0)
+      this.#dirtySinceMs ??= this.#clock.monotonic()
+    this.#committedBytes += this.#sealedBytes
+    this.#sealedBytes = 0
+  }
+
+  /** The transaction was aborted: live and sealed are forgotten. Allowed at any time. */
+  abort(): void {
+    this.#hasSealed = false
+    this.#sealedBytes = 0
+    this.#meter.liveBytes = 0
+    for (const store of this.#stores.values()) store.abort()
+  }
+
+  // ------------------------------------------------------------------------------- the flush
+
+  /**
+   * Starts a flush in the background where size or time asks for one. Throws what an earlier one
+   * failed with (MILLRACE_STATE_FULL, …): all layers are kept, and `flush` tries again.
+   */
+  flushIfDue(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#flushing !== undefined || !this.#isDue()) return
+    this.flush().catch((error: unknown) => {
+      this.#failure = asError(error)
+    })
+  }
+
+  /** Resolves when the databases hold everything that was committed before the call. */
+  async flush(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing
+    const nothingNew = this.#dirtySinceMs === undefined && this.#frozenBytes === 0
+    if (this.#closed || (nothingNew && !this.#isStampOld())) return
+    this.#flushing = this.#writeGeneration().finally(() => {
+      this.#flushing = undefined
+    })
+    await this.#flushing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    // Its failure was or will be given to who started it.
+    await this.#flushing?.catch(() => undefined)
+  }
+
+  #isDue(): boolean {
+    if (this.#committedBytes >= this.#limits.flushBytes || this.#isStampOld()) return true
+    const since = this.#dirtySinceMs
+    return since !== undefined && this.#clock.monotonic() - since >= this.#limits.flushIntervalMs
+  }
+
+  #isStampOld(): boolean {
+    const ageMs = this.#clock.now() - this.#stampedAtMs
+    return this.#checkpoints.size > 0 && ageMs >= this.#limits.restampMs
+  }
+
+  async #writeGeneration(): Promise<void> {
+    for (const store of this.#stores.values()) store.freeze()
+    this.#frozenBytes += this.#committedBytes
+    this.#committedBytes = 0
+    this.#dirtySinceMs = undefined
+    const stamped = this.#stamp()
+    try {
+      for (const database of this.#databases) await this.#writeDatabase(database, stamped)
+      if (this.#closed) return
+    } catch (error) {
+      // The generation stays frozen, is read as before, and is written again with the next one.
+      this.#dirtySinceMs ??= this.#clock.monotonic()
+      throw error
+    }
+    for (const store of this.#stores.values()) store.dropFrozen()
+    for (const [store, checkpoint] of stamped) this.#written.set(store, checkpoint)
+    this.#frozenBytes = 0
+    this.#failure = undefined
+  }
+
+  /** All checkpoints that hold, as of now. */
+  #stamp(): ReadonlyMap<string, StoredCheckpoint> {
+    const writtenAtMs = this.#clock.now()
+    this.#stampedAtMs = writtenAtMs
+    const stamped = new Map<string, StoredCheckpoint>()
+    for (const [store, at] of this.#checkpoints) stamped.set(store, { ...at, writtenAtMs })
+    return stamped
+  }
+
+  async #writeDatabase(
+    database: Database,
+    checkpoints: ReadonlyMap<string, StoredCheckpoint>,
+  ): Promise<void> {
+    const stores = [...this.#stores.values()].filter((store) => store.database === database)
+    const closing: DatabaseWrite[] = []
+    for (const { name } of stores) {
+      const checkpoint = checkpoints.get(name)
+      if (checkpoint !== undefined) closing.push(checkpointWrite(name, checkpoint))
+    }
+    for (const slice of slices(allFrozen(stores), closing, this.#limits)) {
+      await database.write(slice)
+      await this.#clock.yield()
+      if (this.#closed) return
+    }
+  }
+
+  // --------------------------------------------------------------------- for state/restore.ts
+
+  /**
+   * Writes what the log holds of `store`, entries with the store's prefix, straight to the database,
+   * in slices of which the last carries how far they reach. Asserts that nothing of the store waits
+   * in the layers. The caller awaits each call before the next one of any store of the task.
+   */
+  async applyRestored(
+    store: string,
+    writes: Iterable<DatabaseWrite>,
+    checkpoint: Checkpoint,
+  ): Promise<void> {
+    const { database } = this.#untouched(store)
+    const stored = { ...checkpoint, writtenAtMs: this.#clock.now() }
+    for (const slice of slices(writes, [checkpointWrite(store, stored)], this.#limits)) {
+      await database.write(slice)
+      await this.#clock.yield()
+    }
+    this.#written.set(store, stored)
+  }
+
+  /** Removes all entries of `store` and, first of all, its checkpoint. Asserts as `applyRestored`. */
+  async clearStore(store: string): Promise<void> {
+    const layers = this.#untouched(store)
+    this.#checkpoints.delete(store)
+    this.#written.delete(store)
+    await layers.database.write([{ key: checkpointKey(store), value: null }])
+    let slice: DatabaseWrite[] = []
+    for await (const [key] of layers.database.range(layers.databaseRange)) {
+      slice.push({ key, value: null })
+      if (slice.length < this.#limits.sliceWrites) continue
+      await layers.database.write(slice)
+      slice = []
+      await this.#clock.yield()
+    }
+    if (slice.length > 0) await layers.database.write(slice)
+  }
+
+  /** `store` reflects its changelog up to the end: its checkpoint holds from now on. */
+  markRestored(store: string, checkpoint: Checkpoint): void {
+    this.#untouched(store)
+    this.#checkpoints.set(store, checkpoint)
+  }
+
+  #untouched(name: string): StoreLayers {
+    const layers = this.#layers(name)
+    if (!layers.isClean)
+      throw new TypeError(`store ${name} has writes of its own and cannot be restored`)
+    layers.forgetReads()
+    return layers
+  }
+
+  #layers(name: string): StoreLayers {
+    const layers = this.#stores.get(name)
+    if (layers === undefined) throw new TypeError(`the task has no store ${name}`)
+    return layers
+  }
+}
+
+function* changes(layers: readonly (readonly [string, Layer])[]): Generator<ChangelogWrite> {
+  for (const [store, layer] of layers) {
+    for (const [text, cell] of layer) yield changelogWrite(store, text, cell)
+  }
+}
+
+function* allFrozen(stores: readonly StoreLayers[]): Generator<DatabaseWrite> {
+  for (const store of stores) yield* store.frozenWrites()
+}
+
+function checkpointWrite(store: string, checkpoint: StoredCheckpoint): DatabaseWrite {
+  return { key: checkpointKey(store), value: encodeCheckpoint(checkpoint) }
+}

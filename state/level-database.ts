@@ -1,0 +1,170 @@
+/**
+ * LevelDB as the durable half of a task's state: the only file of state/ that knows `level`.
+ *
+ * Batches are written without fsync: what was acknowledged survives the death of the process, and
+ * the checkpoint in the same batch covers the rest. Only a machine that goes down without a clean
+ * close needs more, and state/directory.ts sees to that. Compression is off: the values are small
+ * rows, or media that is compressed already.
+ *
+ * A database whose files are damaged is moved aside at open and replaced by an empty one, for it can
+ * be restored; that is reported, never done in silence. Damage found while reading leaves a mark in
+ * the folder, so that the next open moves it aside although LevelDB itself may be content.
+ */
+import { access, mkdir, rename } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Level } from 'level'
+import { asError } from '../model/errors.ts'
+import type { OpenedDatabase } from './home.ts'
+import { isCorruption, stateError } from './level-errors.ts'
+import type { Database, DatabaseWrite, KeyRange } from './store.ts'
+
+/** The knobs of LevelDB that matter here. */
+export interface LevelDatabaseOptions {
+  /** Writes kept in memory before LevelDB sorts them into a table. Larger suits values of megabytes and reopens more slowly. Default 4 MiB. */
+  readonly writeBufferBytes?: number
+  /** Bytes of blocks that LevelDB keeps in memory for reads. Default 8 MiB. */
+  readonly cacheBytes?: number
+  /** Size of LevelDB's files. Default: as the write buffer, at least 2 MiB. */
+  readonly fileBytes?: number
+}
+
+const MIB = 1024 * 1024
+const WRITE_BUFFER_BYTES = 4 * MIB
+const CACHE_BYTES = 8 * MIB
+const FILE_BYTES = 2 * MIB
+/** Rows an iterator brings over in one step, and the bytes after which a step ends early. */
+const RANGE_ROWS = 256
+const RANGE_BYTES = 256 * 1024
+const DAMAGED_MARK = 'DAMAGED'
+
+/**
+ * Opens the LevelDB in `folder`, creating it and its parents. Rejects with MILLRACE_STATE_IN_USE,
+ * MILLRACE_STATE_UNWRITABLE or MILLRACE_STATE_FULL. A damaged one is renamed to
+ * `<folder>.corrupt-<n>` and an empty one is opened in its place: see `movedAsideTo`.
+ */
+export async function openLevelDatabase(
+  folder: string,
+  options: LevelDatabaseOptions = {},
+): Promise<OpenedDatabase> {
+  try {
+    await mkdir(dirname(folder), { recursive: true })
+    if (await exists(join(folder, DAMAGED_MARK))) return await replace(folder, options)
+    try {
+      return { database: await open(folder, options) }
+    } catch (error) {
+      if (!isCorruption(error)) throw error
+      return await replace(folder, options)
+    }
+  } catch (error) {
+    throw stateError(error, folder)
+  }
+}
+
+async function replace(folder: string, options: LevelDatabaseOptions): Promise<OpenedDatabase> {
+  let n = 1
+  while (await exists(`${folder}.corrupt-${n}`)) n++
+  const movedAsideTo = `${folder}.corrupt-${n}`
+  await rename(folder, movedAsideTo)
+  return { database: await open(folder, options), movedAsideTo }
+}
+
+type Root = Level<Buffer, Buffer>
+
+async function open(folder: string, options: LevelDatabaseOptions): Promise<Database> {
+  const writeBufferSize = options.writeBufferBytes ?? WRITE_BUFFER_BYTES
+  const root: Root = new Level(folder, {
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
+    compression: false,
+    writeBufferSize,
+    cacheSize: options.cacheBytes ?? CACHE_BYTES,
+    maxFileSize: options.fileBytes ?? Math.max(FILE_BYTES, writeBufferSize),
+  })
+  await root.open()
+  return new LevelDatabase(root, folder)
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+class LevelDatabase implements Database {
+  readonly #root: Root
+  readonly #folder: string
+
+  constructor(root: Root, folder: string) {
+    this.#root = root
+    this.#folder = folder
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    try {
+      return this.#root.getSync(key)
+    } catch (error) {
+      throw this.#explain(error)
+    }
+  }
+
+  async write(writes: readonly DatabaseWrite[]): Promise<void> {
+    if (writes.length === 0) return
+    try {
+      // A chained batch hands each write to LevelDB as it comes: half the time on the main thread
+      // of an array of operations, and no sublevels, whose prefixes would be added here again.
+      const batch = this.#root.batch()
+      for (const { key, value } of writes) {
+        if (value === null) batch.del(key)
+        else batch.put(key, value)
+      }
+      await batch.write()
+    } catch (error) {
+      throw this.#explain(error)
+    }
+  }
+
+  range(range: KeyRange): AsyncIterable<readonly [Buffer, Buffer]> {
+    // Made here and not inside the generator: LevelDB takes its snapshot with the iterator.
+    const iterator = this.#root.iterator({ ...range, highWaterMarkBytes: RANGE_BYTES })
+    return rows(iterator, (error) => this.#explain(error))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#root.close()
+  }
+
+  #explain(error: unknown): Error {
+    if (isCorruption(error)) {
+      try {
+        writeFileSync(join(this.#folder, DAMAGED_MARK), asError(error).message)
+      } catch {
+        // The mark only makes the next start better; the error that is thrown says what is wrong.
+      }
+    }
+    return stateError(error, this.#folder)
+  }
+}
+
+interface Rows {
+  nextv(rows: number): Promise<readonly (readonly [Buffer, Buffer])[]>
+  close(): Promise<void>
+}
+
+async function* rows(
+  iterator: Rows,
+  explain: (error: unknown) => Error,
+): AsyncGenerator<readonly [Buffer, Buffer]> {
+  try {
+    for (;;) {
+      const found = await iterator.nextv(RANGE_ROWS)
+      if (found.length === 0) return
+      yield* found
+    }
+  } catch (error) {
+    throw explain(error)
+  } finally {
+    await iterator.close()
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * One store's bytes in the layers of its task (state/layers.ts says what the layers are for):
+ *
+ *   live       what was written since the last seal
+ *   sealed     what the commit in flight will make durable; nobody changes it
+ *   committed  committed in the log, not yet on its way to the database
+ *   frozen     being written to the database
+ *   cache      what the database holds, as far as it was read or written lately
+ *   database
+ *
+ * A read asks them from the top. Each layer is a map from the latin1 text of the key's bytes, which
+ * hashes once and compares fast, to a cell: the value, or, for a deletion, its timestamp. So a read
+ * or write on the record path makes one string and nothing else.
+ */
+import { ENTRY_OVERHEAD_BYTES, type CacheSegment } from './read-cache.ts'
+import { endOfPrefix, storePrefix } from './keys.ts'
+import { mergeRange } from './merged-range.ts'
+import type { Database, DatabaseWrite, KeyRange } from './store.ts'
+
+/** A value's bytes, or the timestamp of the deletion (milliseconds since 1970). */
+export type Cell = Buffer | number
+
+/** Cells by the latin1 text of their keys, in the order of their first write. */
+export type Layer = ReadonlyMap<string, Cell>
+
+/** A store as bytes. `keyStart` is where the key begins in `key`: a serde's prefix is not part of it. */
+export interface LayeredStore {
+  readonly name: string
+  /** The newest value, of this commit or before. The buffer is shared: never change it. */
+  get(key: Buffer, keyStart?: number): Buffer | undefined
+  /** Keeps `value` as it is: the caller hands it over and does not change it any more. */
+  put(key: Buffer, value: Buffer, keyStart?: number): void
+  /** `put` of a key that is in no layer and not in the database: if it is deleted before the seal, no trace is left. */
+  insert(key: Buffer, value: Buffer, keyStart?: number): void
+  /** `timestamp` becomes that of the changelog's tombstone, milliseconds since 1970. */
+  delete(key: Buffer, timestamp: number, keyStart?: number): void
+  /** A snapshot as of the call, ascending, keys without the store's prefix. Costs one pass over the layers. */
+  range(range: KeyRange): AsyncIterable<readonly [Buffer, Buffer]>
+}
+
+/** Bytes of the live layers of a task's stores, counted as they are written. */
+export interface LiveMeter {
+  liveBytes: number
+}
+
+/** The running half of LayeredStore, with the moves that only TaskState makes. */
+export class StoreLayers implements LayeredStore {
+  readonly name: string
+  readonly logged: boolean
+  readonly database: Database
+  readonly prefix: Buffer
+  readonly #cache: CacheSegment
+  readonly #meter: LiveMeter
+  #live = new Map<string, Cell>()
+  /** Keys of the live layer that nothing below holds. */
+  readonly #inserted = new Set<string>()
+  #sealed: Map<string, Cell> | undefined
+  #committed = new Map<string, Cell>()
+  #frozen: Layer | undefined
+
+  constructor(options: {
+    readonly name: string
+    readonly logged: boolean
+    readonly database: Database
+    readonly cache: CacheSegment
+    readonly meter: LiveMeter
+  }) {
+    this.name = options.name
+    this.logged = options.logged
+    this.database = options.database
+    this.prefix = storePrefix(options.name)
+    this.#cache = options.cache
+    this.#meter = options.meter
+  }
+
+  get(key: Buffer, keyStart = 0): Buffer | undefined {
+    const text = key.toString('latin1', keyStart)
+    let cell = this.#live.get(text)
+    if (cell === undefined && this.#sealed !== undefined) cell = this.#sealed.get(text)
+    if (cell === undefined) cell = this.#committed.get(text)
+    if (cell === undefined && this.#frozen !== undefined) cell = this.#frozen.get(text)
+    if (cell !== undefined) return typeof cell === 'number' ? undefined : cell
+    const cached = this.#cache.get(text)
+    if (cached !== undefined) return cached ?? undefined
+    const stored = this.database.get(this.#databaseKey(text))
+    this.#cache.admit(text, stored ?? null)
+    return stored
+  }
+
+  put(key: Buffer, value: Buffer, keyStart = 0): void {
+    this.#set(key.toString('latin1', keyStart), value)
+  }
+
+  insert(key: Buffer, value: Buffer, keyStart = 0): void {
+    const text = key.toString('latin1', keyStart)
+    // A key that this commit deleted is below all the same: its deletion must not be forgotten.
+    if (!this.#live.has(text)) this.#inserted.add(text)
+    this.#set(text, value)
+  }
+
+  delete(key: Buffer, timestamp: number, keyStart = 0): void {
+    const text = key.toString('latin1', keyStart)
+    if (this.#inserted.size > 0 && this.#inserted.delete(text)) {
+      const cell = this.#live.get(text)
+      if (cell !== undefined) this.#meter.liveBytes -= cellBytes(text, cell)
+      this.#live.delete(text)
+    } else {
+      this.#set(text, timestamp)
+    }
+  }
+
+  range(range: KeyRange): AsyncIterable<readonly [Buffer, Buffer]> {
+    const layers = [this.#frozen, this.#committed, this.#sealed, this.#live]
+    return mergeRange(
+      layers.filter((layer) => layer !== undefined),
+      { database: this.database, prefix: this.prefix, range },
+    )
+  }
+
+  // ---------------------------------------------------------------------- TaskState's moves
+
+  /** Live becomes sealed. The layer that is given must be read before the commit. */
+  seal(): Layer {
+    const sealed = this.#live
+    this.#sealed = sealed
+    this.#live = new Map()
+    this.#inserted.clear()
+    return sealed
+  }
+
+  /** Sealed joins committed. */
+  commit(): void {
+    const sealed = this.#sealed
+    this.#sealed = undefined
+    if (sealed === undefined) return
+    if (this.#committed.size === 0) this.#committed = sealed
+    else for (const [key, cell] of sealed) this.#committed.set(key, cell)
+  }
+
+  /** Forgets live and sealed. */
+  abort(): void {
+    this.#live = new Map()
+    this.#inserted.clear()
+    this.#sealed = undefined
+  }
+
+  /** Committed becomes frozen. What a failed flush left frozen stays below it, in the same layer. */
+  freeze(): void {
+    if (this.#frozen === undefined || this.#frozen.size === 0) {
+      this.#frozen = this.#committed
+    } else {
+      this.#frozen = new Map([...this.#frozen, ...this.#committed])
+    }
+    this.#committed = new Map()
+  }
+
+  /** The frozen layer as writes of the database, made one by one as they are asked for. */
+  *frozenWrites(): Generator<DatabaseWrite> {
+    for (const [text, cell] of this.#frozen ?? []) {
+      yield { key: this.#databaseKey(text), value: typeof cell === 'number' ? null : cell }
+      // The frozen layer is asked first until it is dropped, so the cache may know before the disk does.
+      this.#cache.admit(text, typeof cell === 'number' ? null : cell)
+    }
+  }
+
+  /** The database holds all that was frozen. */
+  dropFrozen(): void {
+    this.#frozen = undefined
+  }
+
+  /** Whether anything was written that is not in the database. */
+  get isClean(): boolean {
+    const { size } = this.#live
+    return (
+      size === 0 &&
+      this.#sealed === undefined &&
+      this.#committed.size === 0 &&
+      this.#frozen === undefined
+    )
+  }
+
+  /** Forgets what was read: the database is about to change below. */
+  forgetReads(): void {
+    this.#cache.clear()
+  }
+
+  /** Where the database keeps what is not smaller than this store's keys and smaller than its end. */
+  get databaseRange(): KeyRange {
+    const lt = endOfPrefix(this.prefix)
+    return lt === undefined ? { gte: this.prefix } : { gte: this.prefix, lt }
+  }
+
+  #set(text: string, cell: Cell): void {
+    const before = this.#live.get(text)
+    this.#meter.liveBytes +=
+      cellBytes(text, cell) - (before === undefined ? 0 : cellBytes(text, before))
+    this.#live.set(text, cell)
+  }
+
+  #databaseKey(text: string): Buffer {
+    const key = Buffer.allocUnsafe(this.prefix.length + text.length)
+    this.prefix.copy(key)
+    key.write(text, this.prefix.length, 'latin1')
+    return key
+  }
+}
+
+function cellBytes(text: string, cell: Cell): number {
+  return text.length + (typeof cell === 'number' ? 0 : cell.length) + ENTRY_OVERHEAD_BYTES
+}

@@ -1,0 +1,277 @@
+import { describe, expect, test } from 'vitest'
+import { asOffset } from '../../model/position.ts'
+import { changelogConfig, changelogRecord, changelogTopic } from '../../state/changelog.ts'
+import { keyValueStore } from '../../state/key-value-store.ts'
+import { TaskState } from '../../state/layers.ts'
+import { memoryDatabase, memoryDisk, type MemoryDisk } from '../../state/memory-database.ts'
+import {
+  describeFullRestore,
+  restoreStores,
+  type RestoreProgress,
+  type RestoreSource,
+} from '../../state/restore.ts'
+import type { KeyValueStore } from '../../state/store.ts'
+import { handClock, textSerde } from './fixtures.ts'
+import { TestLog } from './log-reader.ts'
+
+const PREFIX = Buffer.of(0, 0, 0, 0, 7)
+const SERDES = { key: textSerde(PREFIX), value: textSerde(PREFIX) }
+const clock = handClock()
+
+function open(disk: MemoryDisk): { state: TaskState; store: KeyValueStore<string, string> } {
+  const stores = [{ name: 's', persistent: true, logged: true }]
+  const databases = { database: memoryDatabase({ disk }), volatileDatabase: memoryDatabase() }
+  const state = new TaskState({ stores, ...databases, clock, limits: { sliceWrites: 2 } })
+  return { state, store: keyValueStore(state.store('s'), SERDES) }
+}
+
+/** A machine that writes a changelog, and others that restore from it. */
+class World {
+  readonly log = new TestLog()
+  disk = memoryDisk()
+  progress: RestoreProgress[] = []
+
+  /** Runs a task that makes `changes` in one commit, and leaves its database behind. */
+  async work(changes: (store: KeyValueStore<string, string>) => void): Promise<void> {
+    const { state, store } = open(this.disk)
+    await this.restore(state)
+    changes(store)
+    for (const write of state.seal())
+      this.log.slots.push(changelogRecord(write, this.log.at, PREFIX))
+    const checkpoint = { offset: asOffset(this.log.slots.length), topicId: 'id', leaderEpoch: 4 }
+    this.log.slots.push('marker')
+    state.commit(new Map([['s', checkpoint]]))
+    await state.flush()
+  }
+
+  source(state: TaskState, changes: Partial<RestoreSource> = {}): RestoreSource {
+    return {
+      ...this.log.at,
+      state,
+      store: 's',
+      topicId: 'id',
+      end: asOffset(this.log.slots.length),
+      earliest: () => Promise.resolve(asOffset(this.log.earliest)),
+      keyPrefixLength: PREFIX.length,
+      ...changes,
+    }
+  }
+
+  async restore(state: TaskState, changes: Partial<RestoreSource> = {}, signal?: AbortSignal) {
+    const onProgress = (progress: RestoreProgress): void => void this.progress.push(progress)
+    const common = { reader: this.log, clock, onProgress }
+    const sources = [this.source(state, changes)]
+    const [report] = await restoreStores(
+      sources,
+      signal === undefined ? common : { ...common, signal },
+    )
+    return report
+  }
+}
+
+async function contents(
+  store: KeyValueStore<string, string>,
+): Promise<Record<string, [string, number]>> {
+  const found: Record<string, [string, number]> = {}
+  for await (const [key, { value, timestamp }] of store.range()) found[key] = [value, timestamp]
+  return found
+}
+
+async function worldWithHistory(): Promise<World> {
+  const world = new World()
+  await world.work((store) => {
+    for (const key of 'abcdefgh') store.put(key, `1${key}`, 100)
+  })
+  await world.work((store) => {
+    store.put('a', '2a', 200)
+    store.delete('b', 200)
+  })
+  world.progress = []
+  world.log.released = 0
+  return world
+}
+
+const AFTER = {
+  a: ['2a', 200],
+  ...Object.fromEntries('cdefgh'.split('').map((key) => [key, [`1${key}`, 100]])),
+}
+
+describe('a restore', () => {
+  test('into an empty database gives values and timestamps, and says that it was full', async () => {
+    const world = await worldWithHistory()
+    const { state, store } = open(memoryDisk())
+    const report = await world.restore(state)
+    expect(await contents(store)).toEqual(AFTER)
+    expect(report).toMatchObject({ fullBecause: 'no-checkpoint', from: 0, end: 12, records: 10 })
+    expect(state.checkpoint('s')).toMatchObject({ offset: 12, topicId: 'id', leaderEpoch: 4 })
+  })
+  test('reads only what lies behind the checkpoint', async () => {
+    const world = await worldWithHistory()
+    const { state, store } = open(world.disk)
+    const report = await world.restore(state)
+    expect(await contents(store)).toEqual(AFTER)
+    // The checkpoint lies before the last commit's marker, which is all there is to read.
+    expect(report).toMatchObject({ fullBecause: undefined, from: 11, records: 0 })
+  })
+  test('arrives at an end behind markers, with batches that come late', async () => {
+    const world = await worldWithHistory()
+    world.log.slots.push('marker', 'marker', 'marker', 'marker')
+    Object.assign(world.log, { isLate: true, batchSize: 2 })
+    const { state, store } = open(memoryDisk())
+    await world.restore(state)
+    expect(await contents(store)).toEqual(AFTER)
+    expect(state.checkpoint('s')?.offset).toBe(16)
+    expect(world.progress.map(({ remaining }) => remaining)).toEqual([14, 12, 10, 8, 6, 4, 2, 0])
+    expect(world.progress.at(-1)?.restored).toBe(10)
+    expect([world.log.openCursors, world.log.released]).toEqual([0, 8])
+  })
+  test('of a table stops at the committed input offset, in the middle of a batch', async () => {
+    const world = await worldWithHistory()
+    world.log.batchSize = 100
+    const { state, store } = open(memoryDisk())
+    await world.restore(state, { end: asOffset(2) })
+    expect(Object.keys(await contents(store))).toEqual(['a', 'b'])
+    expect(state.checkpoint('s')?.offset).toBe(2)
+  })
+  test('that is aborted goes on where it was', async () => {
+    const world = await worldWithHistory()
+    const disk = memoryDisk()
+    const first = open(disk)
+    const abort = new AbortController()
+    world.log.beforeTake = () => {
+      if (world.progress.length === 2) abort.abort(new Error('stopped'))
+    }
+    world.progress = []
+    await expect(world.restore(first.state, {}, abort.signal)).rejects.toThrow('stopped')
+    expect(world.log.openCursors).toBe(0)
+    world.log.beforeTake = () => undefined
+    const second = open(disk)
+    const report = await world.restore(second.state)
+    expect(report).toMatchObject({ fullBecause: undefined, from: 9 })
+    expect(await contents(second.store)).toEqual(AFTER)
+  })
+  test('leaves the store ready: what is written next is committed and flushed over it', async () => {
+    const world = await worldWithHistory()
+    world.disk = memoryDisk()
+    await world.work((store) => store.put('i', '3i', 300))
+    expect(await contents(open(world.disk).store)).toEqual({ ...AFTER, i: ['3i', 300] })
+  })
+  test('skips records without a key, and refuses a key that the serde cannot have written', async () => {
+    const world = await worldWithHistory()
+    world.log.slots.push({ key: null, value: Buffer.from('x'), timestamp: 1 })
+    const first = open(memoryDisk())
+    await world.restore(first.state)
+    expect(await contents(first.store)).toEqual(AFTER)
+    world.log.slots.push({ key: Buffer.from('key'), value: Buffer.from('x'), timestamp: 1 })
+    const second = open(memoryDisk())
+    await expect(world.restore(second.state)).rejects.toMatchObject({
+      code: 'MILLRACE_CHANGELOG_CORRUPT',
+      place: 'app-s-changelog[0]@13',
+    })
+  })
+})
+
+describe('a checkpoint that does not fit the log clears the store and restores it in full:', () => {
+  /** Puts an entry into the database that the log does not have, so that only a cleared store is right. */
+  async function stale(world: World): Promise<void> {
+    const { state } = open(world.disk)
+    const checkpoint = state.checkpoint('s')
+    if (checkpoint === undefined) throw new Error('no checkpoint')
+    const key = Buffer.concat([Buffer.of(1), Buffer.from('s\0gone')])
+    await state.applyRestored('s', [{ key, value: Buffer.alloc(8) }], checkpoint)
+  }
+  test('the topic was created again', async () => {
+    const world = await worldWithHistory()
+    await stale(world)
+    const { state, store } = open(world.disk)
+    expect(await world.restore(state, { topicId: 'another' })).toMatchObject({
+      fullBecause: 'topic-recreated',
+      from: 0,
+    })
+    expect(await contents(store)).toEqual(AFTER)
+    expect(state.checkpoint('s')?.topicId).toBe('another')
+  })
+  test('it is beyond the end', async () => {
+    const world = await worldWithHistory()
+    await stale(world)
+    world.log.slots.length = 9
+    const { state, store } = open(world.disk)
+    expect(await world.restore(state)).toMatchObject({ fullBecause: 'beyond-end' })
+    expect(Object.keys(await contents(store))).toEqual('abcdefgh'.split(''))
+  })
+  test('the log begins behind it', async () => {
+    const world = await worldWithHistory()
+    await stale(world)
+    const disk = world.disk
+    world.log.slots.push(
+      ...Array.from({ length: 4 }, (_, n) => world.log.slots[n] ?? 'marker'),
+      'marker',
+    )
+    world.log.earliest = 12
+    const { state, store } = open(disk)
+    expect(await world.restore(state)).toMatchObject({ fullBecause: 'before-start', from: 12 })
+    expect(Object.keys(await contents(store))).toEqual('abcd'.split(''))
+  })
+  test('the log begins behind it while it is read', async () => {
+    const world = await worldWithHistory()
+    world.log.batchSize = 1
+    world.progress = []
+    world.log.beforeTake = () => {
+      if (world.progress.length === 3) world.log.earliest = 5
+    }
+    const { state, store } = open(memoryDisk())
+    expect(await world.restore(state)).toMatchObject({ fullBecause: 'before-start', from: 5 })
+    expect(Object.keys(await contents(store))).toEqual('afgh'.split(''))
+  })
+  test('a log whose start runs away from the reader is an error in the end', async () => {
+    const world = await worldWithHistory()
+    world.log.slots.push(...Array.from({ length: 20 }, () => 'marker' as const))
+    world.log.beforeTake = () => void world.log.earliest++
+    const { state } = open(memoryDisk())
+    await expect(world.restore(state)).rejects.toMatchObject({
+      code: 'MILLRACE_OFFSET_OUT_OF_RANGE',
+    })
+    expect(world.log.openCursors).toBe(0)
+  })
+  test('it is older than deletions are kept', async () => {
+    const world = await worldWithHistory()
+    await stale(world)
+    const { state, store } = open(world.disk)
+    clock.advance(86_400_000)
+    expect(await world.restore(state, { tombstoneRetentionMs: 86_400_000 })).toMatchObject({
+      fullBecause: 'too-old',
+    })
+    expect(await contents(store)).toEqual(AFTER)
+    const sentence = describeFullRestore(world.source(state), 'too-old')
+    expect(sentence).toMatch(/^store s is restored in full from app-s-changelog\[0\]: /)
+  })
+})
+
+describe('a changelog', () => {
+  test('is named and configured as Kafka Streams does it', () => {
+    expect(changelogTopic('app', 'counts')).toBe('app-counts-changelog')
+    expect(() => changelogTopic('app', 'a b')).toThrow(TypeError)
+    expect(changelogConfig()).toEqual({
+      'cleanup.policy': 'compact',
+      'message.timestamp.type': 'CreateTime',
+    })
+    expect(changelogConfig(12_000_000)['max.message.bytes']).toBe('12000000')
+  })
+  test('carries keys with the prefix, values without the timestamp, and deletions with one', () => {
+    const { state, store } = open(memoryDisk())
+    store.put('a', 'value', 100)
+    store.delete('b', 101)
+    const at = new TestLog().at
+    const records = [...state.seal()].map((write) => changelogRecord(write, at, PREFIX))
+    expect(records).toEqual([
+      {
+        ...at,
+        key: SERDES.key.serialize('a'),
+        value: SERDES.value.serialize('value'),
+        timestamp: 100,
+        headers: [],
+      },
+      { ...at, key: SERDES.key.serialize('b'), value: null, timestamp: 101, headers: [] },
+    ])
+  })
+})
