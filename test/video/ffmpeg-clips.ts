@@ -31,8 +31,10 @@ export interface ShownFrame {
 
 export async function shownFrames(file: string): Promise<readonly ShownFrame[]> {
   const said = await ffmpeg(
-    ...['-copyts', '-i', file, '-map', '0:v:0', '-vf', 'showinfo', '-vsync', '0'],
-    ...['-f', 'null', '-'],
+    '-copyts',
+    '-i',
+    file,
+    ...words('-map 0:v:0 -vf showinfo -vsync 0 -f null -'),
   )
   const base = /config in time_base: (\d+)\/(\d+)/.exec(said)
   if (base === null) throw new Error(`no time base in: ${said}`)
@@ -68,4 +70,22 @@ export async function decodedFrames(file: string): Promise<string> {
 
 export function md5(bytes: Buffer): string {
   return createHash('md5').update(bytes).digest('hex')
+}
+
+/** The decoded picture, 64x36 in gray, as a shot detector would look at it. */
+export async function grayFrames(file: string): Promise<readonly Buffer[]> {
+  const program = await findFfmpeg(EMBEDDED)
+  const args = words('-map 0:v:0 -vf scale=64:36:flags=area,format=gray -vsync 0 -f rawvideo -')
+  const { stdout } = spawnSync(program, ['-v', 'error', '-i', file, ...args], {
+    maxBuffer: 2 ** 28,
+  })
+  const size = 64 * 36
+  return Array.from({ length: stdout.length / size }, (_, i) =>
+    stdout.subarray(i * size, (i + 1) * size),
+  )
+}
+
+/** A command line without spaces inside its words. */
+export function words(line: string): readonly string[] {
+  return line.split(' ')
 }

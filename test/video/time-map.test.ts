@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { probeVideo, type ProbedVideo } from '../../video/probe.ts'
@@ -6,6 +6,7 @@ import type { TimeMap } from '../../video/time-map.ts'
 import { VideoFile } from '../../video/video-file.ts'
 import { readBytes } from '../../video/video-source.ts'
 import {
+  decodedFrames,
   ffmpeg,
   H264,
   md5,
@@ -14,6 +15,7 @@ import {
   shownFrames,
   SOUND,
   temporaryFolder,
+  words,
 } from './ffmpeg-clips.ts'
 
 const QUEER_STEPS = "select='not(mod(n,3))+not(mod(n,7))',setpts=PTS+mod(N\\,5)*0.004/TB"
@@ -45,10 +47,7 @@ const KINDS: readonly [string, (base: string, out: string) => readonly (readonly
   [
     'a pause before the first frame',
     (base, out) => [
-      [
-        ...['-itsoffset', '0.48', '-i', base, '-i', base],
-        ...['-map', '0:v', '-map', '1:a', '-c', 'copy', out],
-      ],
+      words(`-itsoffset 0.48 -i ${base} -i ${base} -map 0:v -map 1:a -c copy ${out}`),
     ],
   ],
   [
@@ -150,8 +149,6 @@ describe('a stream with its header moved to the front', () => {
   test('decodes to the same frames as the file, and is the same bytes at every attempt', async () => {
     const { bytes, layout } = await streamOf(base)
     expect(layout).toBe('moov-first')
-    const { decodedFrames } = await import('./ffmpeg-clips.ts')
-    const { writeFile } = await import('node:fs/promises')
     const moved = path.join(folder, 'moved.mp4')
     await writeFile(moved, bytes)
     expect(await decodedFrames(moved)).toBe(await decodedFrames(base))
