@@ -3,5 +3,5 @@ import { crc32c as nativeCrc32c } from '@node-rs/crc32'
 
 /** The CRC-32C of `bytes` as an unsigned number; `previous` continues the CRC of what came before. */
 export function crc32c(bytes: Uint8Array, previous = 0): number {
-  return nativeCrc32c(bytes as Buffer, previous) >>> 0
+  return nativeCrc32c(bytes, previous) >>> 0
 }

@@ -1,0 +1,151 @@
+/**
+ * Enriching by calls: one at a time for each lane, as many lanes at once as the process allows. A
+ * record that is tried again keeps its lane's turn, gives its place back while it waits, and no other
+ * lane waits for it.
+ */
+import type { Clock } from '../model/clock.ts'
+import { asError } from '../model/errors.ts'
+import type { EnrichLimits } from './enrich-limits.ts'
+import type { DriverTask, EnrichDriver, Lane, LaneEntry, LoadedRecord } from './enrich-lanes.ts'
+import type { FunctionEnricher } from './enricher.ts'
+import { classifyFailure } from './classify-failure.ts'
+import { backOff, withDeadline, type RetryLimits } from './retry.ts'
+
+/** What calls are made with. */
+export interface CallDriverParts<K, V, R> {
+  readonly enricher: FunctionEnricher<K, V, R>
+  readonly limits: EnrichLimits
+  readonly retry: RetryLimits
+  readonly clock: Clock
+  readonly task: DriverTask<K, V, R>
+}
+
+/** The driver of a function. */
+export class CallDriver<K, V, R> implements EnrichDriver {
+  readonly #parts: CallDriverParts<K, V, R>
+  readonly #queued: Lane[] = []
+  readonly #pump = (): void => this.#startCalls()
+
+  constructor(parts: CallDriverParts<K, V, R>) {
+    this.#parts = parts
+    parts.task.signal.addEventListener('abort', () => parts.limits.calls.forget(this.#pump), {
+      once: true,
+    })
+  }
+
+  wake(lane: Lane): void {
+    if (lane.phase !== 'parked' || lane.entries.length === 0) return
+    lane.phase = 'queued'
+    this.#queued.push(lane)
+    this.#startCalls()
+  }
+
+  #startCalls(): void {
+    const { limits, task } = this.#parts
+    while (this.#queued.length > 0 && !task.signal.aborted) {
+      if (!limits.calls.take(this.#pump)) return
+      const lane = this.#queued.shift() as Lane
+      lane.phase = 'running'
+      void this.#runFirst(lane).finally(() => {
+        lane.phase = 'parked'
+        this.wake(lane)
+      })
+    }
+  }
+
+  /** Takes the lane's first record to its end. Holds a place of the limit when called, and none when done. */
+  async #runFirst(lane: Lane): Promise<void> {
+    const { task } = this.#parts
+    const entry = lane.entries[0] as LaneEntry
+    const place = new HeldPlace(this.#parts.limits.calls)
+    try {
+      await this.#tryUntilSettled(lane, entry, place)
+    } catch (error) {
+      if (!task.signal.aborted) task.fail(asError(error))
+    } finally {
+      place.free()
+    }
+  }
+
+  async #tryUntilSettled(lane: Lane, entry: LaneEntry, place: HeldPlace): Promise<void> {
+    const { task, retry, clock } = this.#parts
+    const deadline = clock.monotonic() + retry.totalDeadlineMs
+    for (let attempt = 1; ; attempt += 1) {
+      let loaded: LoadedRecord<K, V> | undefined
+      try {
+        loaded = await task.load(entry, task.signal)
+        const result = await this.#call(loaded, attempt)
+        task.settle(lane, entry, { kind: 'result', result, isLast: false })
+        return
+      } catch (thrown) {
+        const error = asError(thrown)
+        task.signal.throwIfAborted()
+        const failure = classifyFailure(error, this.#parts.enricher.classify)
+        if (failure === 'stop') throw error
+        const isOver = attempt >= retry.attempts || clock.monotonic() >= deadline
+        if (failure === 'reject' || isOver) {
+          const record = loaded?.record ?? task.loadWithoutValue(entry)
+          task.settle(lane, entry, {
+            kind: 'failed',
+            error,
+            record,
+            raw: loaded?.raw ?? null,
+            isLast: false,
+          })
+          return
+        }
+        task.count('retries')
+        place.free()
+        await backOff(attempt, retry, { clock, signal: task.signal })
+        await place.take(task.signal)
+      }
+    }
+  }
+
+  async #call({ record, raw, idempotencyKey }: LoadedRecord<K, V>, attempt: number): Promise<R> {
+    const { enricher, limits, retry, clock, task } = this.#parts
+    await limits.bytes.take(raw.length, task.signal)
+    try {
+      task.count('calls')
+      return await withDeadline(
+        async (signal) => await enricher.call(record, { attempt, signal, idempotencyKey }),
+        { deadlineMs: retry.attemptDeadlineMs, what: `the call for ${idempotencyKey}`, clock },
+        task.signal,
+      )
+    } finally {
+      limits.bytes.free(raw.length)
+    }
+  }
+}
+
+/** A place of a limit that may be given back for a while. */
+class HeldPlace {
+  readonly #slots: EnrichLimits['calls']
+  #held = true
+
+  constructor(slots: EnrichLimits['calls']) {
+    this.#slots = slots
+  }
+
+  free(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#slots.free()
+  }
+
+  async take(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const freed = Promise.withResolvers<void>()
+      const onFree = (): void => freed.resolve()
+      if (this.#slots.take(onFree)) {
+        this.#held = true
+        return
+      }
+      signal.addEventListener('abort', onFree, { once: true })
+      await freed.promise
+      signal.removeEventListener('abort', onFree)
+      this.#slots.forget(onFree)
+      signal.throwIfAborted()
+    }
+  }
+}

@@ -1,0 +1,272 @@
+/** The running half of `enrich`: intake, answers, and what the drivers need of the store. */
+import { MillraceError } from '../model/errors.ts'
+import { StreamRecord } from '../model/record.ts'
+import type { OpenSerde } from '../serdes/serde.ts'
+import type { KeyValueStore } from '../state/store.ts'
+import { deserializeNow } from './deserialize.ts'
+import type { EnrichWork } from './enrich.ts'
+import {
+  Lane,
+  type DriverTask,
+  type EnrichDriver,
+  type LaneEntry,
+  type LoadedRecord,
+  type Outcome,
+} from './enrich-lanes.ts'
+import type { EnrichOptions, TerminalPolicy } from './enrich-options.ts'
+import type { PendingRow } from './enrich-rows.ts'
+import type { Dereferenced, Reference } from './payloads.ts'
+import type { Processor, ProcessorContext, SourceRecord } from './processor.ts'
+import { TimestampQueue } from './timestamp-queue.ts'
+
+/** What a step is made of. */
+export interface StepParts<K, V, R> {
+  readonly options: EnrichOptions<K, Dereferenced<V>, R>
+  readonly work: EnrichWork<K, V, R>
+  /** Whether values are references whose bytes the enricher wants. */
+  readonly behindReferences: boolean
+  readonly store: KeyValueStore<number, PendingRow>
+  readonly context: ProcessorContext<K, R>
+  readonly drive: (task: DriverTask<K, Dereferenced<V>, R>) => EnrichDriver
+}
+
+/** One enrich step in one task. */
+export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Dereferenced<V>, R> {
+  readonly signal: AbortSignal
+  readonly #parts: StepParts<K, V, R>
+  readonly #key: OpenSerde<K>
+  readonly #value: OpenSerde<V>
+  readonly #lanes = new Map<string, Lane>()
+  readonly #waiting = new TimestampQueue<number>()
+  readonly #driver: EnrichDriver
+  #nextArrival = 0
+  #lastSource: SourceRecord | undefined
+  #sequence = 0
+
+  constructor(parts: StepParts<K, V, R>) {
+    this.#parts = parts
+    this.signal = parts.context.signal
+    this.#key = parts.context.serde<K>('key')
+    this.#value = parts.context.serde<V>('value')
+    this.#driver = parts.drive(this)
+  }
+
+  /** Finds the rows that wait, and submits them again in the order they came. */
+  async open(): Promise<void> {
+    for await (const [arrival, { value: row }] of this.#parts.store.range()) {
+      this.#nextArrival = arrival + 1
+      this.#admit(row.lane, { arrival, timestamp: row.timestamp, answered: row.answered })
+    }
+    this.#holdTime()
+    for (const lane of this.#lanes.values()) this.#driver.wake(lane)
+  }
+
+  process = (record: StreamRecord<K, V>): void => {
+    const { context, store } = this.#parts
+    if (record.value === null || record.value === undefined) {
+      context.count('dropped-records')
+      return
+    }
+    const arrival = this.#nextArrival
+    const row = this.#rowOf(record, arrival)
+    if (this.#answerAtOnce(record, row.lane)) return
+    this.#nextArrival += 1
+    store.insert(arrival, row, record.timestamp)
+    context.count('accepted')
+    const lane = this.#admit(row.lane, { arrival, timestamp: record.timestamp, answered: false })
+    this.#holdTime()
+    this.#driver.wake(lane)
+  }
+
+  // ------------------------------------------------------------------------- for the drivers
+
+  async load(entry: LaneEntry, signal: AbortSignal): Promise<LoadedRecord<K, Dereferenced<V>>> {
+    const row = this.#row(entry)
+    const value = this.#value.deserialize(row.value, 0, row.value.length)
+    const loaded = this.#parts.behindReferences
+      ? await this.#behind(value as Reference<Dereferenced<V>>, signal)
+      : { value: value as Dereferenced<V>, raw: row.value }
+    const record = new StreamRecord(this.#keyOf(row), loaded.value, row.timestamp, row.headers)
+    return { record, raw: loaded.raw, idempotencyKey: this.#idempotencyKey(row) }
+  }
+
+  loadWithoutValue(entry: LaneEntry): StreamRecord<K, null> {
+    const row = this.#row(entry)
+    return new StreamRecord(this.#keyOf(row), null, row.timestamp, row.headers)
+  }
+
+  sizeOf(entry: LaneEntry): number {
+    const row = this.#row(entry)
+    if (!this.#parts.behindReferences) return row.value.length
+    const value = this.#value.deserialize(row.value, 0, row.value.length)
+    return (value as Reference).sizeBytes
+  }
+
+  settle(lane: Lane, entry: LaneEntry, outcome: Outcome<K, Dereferenced<V>, R>): void {
+    const done = this.#leave(lane, entry, outcome.isLast)
+    this.#parts.context.enqueue(() => {
+      const row = this.#row(entry)
+      for (const past of done) this.#parts.store.delete(past.arrival, row.timestamp)
+      if (done.length === 0) {
+        this.#parts.store.put(entry.arrival, { ...row, answered: true }, row.timestamp)
+      }
+      this.#waiting.remove(entry.arrival)
+      this.#holdTime()
+      this.#conclude(row, outcome)
+    })
+  }
+
+  /** Which rows go away with an answer: a call's own; a session's all, with the last of them. */
+  #leave(lane: Lane, entry: LaneEntry, isLast: boolean): readonly LaneEntry[] {
+    const isSession = this.#parts.work.enricher.kind === 'session'
+    if (isSession && !isLast) return []
+    // What came after the last record of a session begins a new one.
+    const done = lane.entries.splice(0, lane.entries.indexOf(entry) + 1)
+    if (lane.entries.length === 0) this.#lanes.delete(lane.key)
+    return done
+  }
+
+  fail(error: Error): void {
+    this.#parts.context.enqueue(() => {
+      throw this.#failure(error, 'it cannot go on')
+    })
+  }
+
+  readonly count = (counter: string): void => this.#parts.context.count(counter)
+
+  // ----------------------------------------------------------------------------------- rows
+
+  #admit(key: string, entry: LaneEntry): Lane {
+    let lane = this.#lanes.get(key)
+    if (lane === undefined) {
+      lane = new Lane(key)
+      this.#lanes.set(key, lane)
+    }
+    lane.add(entry)
+    if (!entry.answered) this.#waiting.add(entry.arrival, entry.timestamp)
+    return lane
+  }
+
+  #rowOf(record: StreamRecord<K, V>, arrival: number): PendingRow {
+    const source = this.#parts.context.source()
+    this.#sequence =
+      source !== undefined && isSame(source, this.#lastSource) ? this.#sequence + 1 : 0
+    this.#lastSource = source
+    const key = record.key === null ? null : this.#key.serialize(record.key)
+    return {
+      lane: this.#laneOf(record.key, key, arrival),
+      key,
+      value: this.#value.serialize(record.value),
+      timestamp: record.timestamp,
+      headers: record.headers.map((header) => ({ key: header.key, value: header.value })),
+      topic: source?.topic ?? '',
+      partition: source?.partition ?? -1,
+      offset: source?.record.offset ?? arrival,
+      sequence: this.#sequence,
+      answered: false,
+    }
+  }
+
+  #laneOf(key: K, keyBytes: Buffer | null, arrival: number): string {
+    const orderBy = this.#parts.options.orderBy ?? 'key'
+    if (typeof orderBy === 'function') return orderBy(key)
+    switch (orderBy) {
+      case 'partition':
+        return 'partition'
+      case 'none':
+        return `record ${arrival}`
+      case 'key':
+        return keyBytes?.toString('base64', this.#key.prefix.length) ?? 'null'
+      default:
+        return orderBy satisfies never
+    }
+  }
+
+  #row(entry: LaneEntry): PendingRow {
+    const row = this.#parts.store.get(entry.arrival)
+    if (row === undefined) throw new TypeError(`row ${entry.arrival} is gone before its answer`)
+    return row
+  }
+
+  #keyOf(row: PendingRow): K {
+    return row.key === null ? (null as K) : this.#key.deserialize(row.key, 0, row.key.length)
+  }
+
+  #holdTime(): void {
+    this.#parts.context.holdTime(this.#waiting.oldest)
+  }
+
+  #idempotencyKey(row: PendingRow): string {
+    const { applicationId } = this.#parts.context
+    return [applicationId, row.topic, row.partition, row.offset, row.sequence].join('/')
+  }
+
+  // -------------------------------------------------------------------------------- results
+
+  #answerAtOnce(record: StreamRecord<K, V>, laneKey: string): boolean {
+    const { work, context } = this.#parts
+    if (work.immediate === undefined || this.#lanes.has(laneKey)) return false
+    const result = work.immediate(record.value)
+    if (result === undefined) return false
+    context.forward(record.withValue(result))
+    return true
+  }
+
+  #conclude(row: PendingRow, outcome: Outcome<K, Dereferenced<V>, R>): void {
+    const { context, options } = this.#parts
+    const forward = (result: R): void =>
+      context.forward(new StreamRecord(this.#keyOf(row), result, row.timestamp, row.headers))
+    if (outcome.kind === 'result') {
+      context.count('enriched')
+      forward(outcome.result)
+      return
+    }
+    context.count('failed')
+    const policy: TerminalPolicy<K, Dereferenced<V>, R> = options.onFailure ?? 'stop'
+    if (typeof policy === 'object') {
+      forward(policy.fallback(outcome.record, outcome.error))
+    } else if (policy === 'dead-letter') {
+      const { key, timestamp, headers, topic, partition, offset } = row
+      context.deadLetter({
+        error: outcome.error,
+        key,
+        value: outcome.raw,
+        timestamp,
+        headers,
+        topic,
+        partition,
+        offset,
+      })
+    } else if (policy === 'stop') {
+      throw this.#failure(
+        outcome.error,
+        `the record ${row.topic}[${row.partition}]@${row.offset} failed for good`,
+      )
+    }
+  }
+
+  async #behind(
+    reference: Reference<Dereferenced<V>>,
+    signal: AbortSignal,
+  ): Promise<{ value: Dereferenced<V>; raw: Buffer }> {
+    const { context } = this.#parts
+    const raw = await context.payloads.read(reference, signal)
+    const serde = context.serde<Dereferenced<V>>('payload')
+    return { value: await deserializeNow(serde, raw), raw }
+  }
+
+  #failure(cause: Error, what: string): MillraceError {
+    const { name } = this.#parts.context
+    return new MillraceError(
+      'MILLRACE_ENRICH_FAILED',
+      `enrich step ${name}: ${what}: ${cause.message}. ` +
+        'Mend what the message names and start again; nothing is lost, the record waits. ' +
+        'Or choose another onFailure: skip, dead-letter or a fallback.',
+      { place: name, cause },
+    )
+  }
+}
+
+function isSame(a: SourceRecord, b: SourceRecord | undefined): boolean {
+  return a.topic === b?.topic && a.partition === b.partition && a.record.offset === b.record.offset
+}

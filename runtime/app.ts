@@ -1,0 +1,257 @@
+/**
+ * A streams app: one process's share of a topology, from `start` to `closed`. It looks up topics,
+ * opens serdes, makes the commit units, and ends them together: cleanly when it is asked to, or
+ * because one of them met what it could not get over.
+ */
+import { sleep } from '../model/clock.ts'
+import { asError, MillraceError } from '../model/errors.ts'
+import { asTopic, type TopicPartition } from '../model/position.ts'
+import { openStateDirectory } from '../state/directory.ts'
+import type { StateHome } from '../state/home.ts'
+import { topologyFingerprint } from '../topology/fingerprint.ts'
+import type { Topology } from '../topology/graph.ts'
+import { assignStatically, type UnitAssignment } from './assignment.ts'
+import { limitsOf, type Guarantee, type StreamsLimits, type StreamsOptions } from './config.ts'
+import { policiesOf } from './failure.ts'
+import { Counters, type Counter } from './metrics.ts'
+import { openTopology } from './open-topology.ts'
+import { PayloadCache } from './payload-cache.ts'
+import type { AppServices } from './services.ts'
+import { moveApp, type AppState } from './task-state.ts'
+import { prepareTopics, type KnownTopics } from './topics.ts'
+import { CommitUnit } from './unit.ts'
+
+/** Prepares an app; nothing happens before `start`. */
+export function streams(topology: Topology, options: StreamsOptions): StreamsApp {
+  return new StreamsApp(topology, options)
+}
+
+/** How often `caughtUp` looks. */
+const CAUGHT_UP_CHECK_MS = 20
+
+/** One process of an application. */
+export class StreamsApp implements AsyncDisposable {
+  readonly application: string
+  /** Settles when the app has ended: resolves after a clean stop, rejects with what it failed of. */
+  readonly closed: Promise<void>
+  readonly #topology: Topology
+  readonly #options: StreamsOptions
+  readonly #guarantee: Guarantee
+  readonly #limits: StreamsLimits
+  readonly #counters = new Counters()
+  readonly #resources = new AsyncDisposableStack()
+  readonly #ended = Promise.withResolvers<void>()
+  #units: readonly CommitUnit[] = []
+  #state: AppState = 'created'
+
+  constructor(topology: Topology, options: StreamsOptions) {
+    this.#topology = topology
+    this.#options = options
+    this.application = options.application ?? topology.name
+    this.#guarantee = options.guarantee ?? 'exactly-once'
+    this.#limits = limitsOf(this.#guarantee, options.limits)
+    this.closed = this.#ended.promise
+    // Whoever does not ask for the end is told by `start` and by the state.
+    this.closed.catch(() => {})
+  }
+
+  get state(): AppState {
+    return this.#state
+  }
+
+  /** What the app has counted so far. */
+  counters(): readonly Counter[] {
+    return this.#counters.read()
+  }
+
+  /** Resolves when every unit of this process runs. Rejects, and the app has failed, where that cannot be. */
+  async start(): Promise<void> {
+    this.#move('starting')
+    try {
+      this.#units = await this.#makeUnits()
+    } catch (error) {
+      await this.#fail(asError(error))
+      throw error
+    }
+    if (this.#state !== 'starting') return
+    await Promise.race([this.#runUnits(), this.closed])
+  }
+
+  /** Commits what is done and stops. Within the deadline; after it the rest is left to the next start. */
+  async close(): Promise<void> {
+    if (this.#state === 'created') {
+      this.#move('stopped')
+      this.#ended.resolve()
+    }
+    if (this.#state === 'starting' || this.#state === 'running') {
+      this.#move('stopping')
+      this.#stopUnits()
+      if (this.#units.length === 0) await this.#end()
+    }
+    await this.closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close().catch(() => {})
+  }
+
+  /** Resolves when everything in the sources is read, enriched, forwarded and committed. */
+  async caughtUp(signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      signal?.throwIfAborted()
+      if (this.#state === 'failed' || this.#state === 'stopped') return await this.closed
+      if (await this.#isCaughtUp()) return
+      await sleep(this.#options.clock, CAUGHT_UP_CHECK_MS, signal)
+    }
+  }
+
+  async #isCaughtUp(): Promise<boolean> {
+    const idle = (): boolean => this.#state === 'running' && this.#units.every((unit) => unit.idle)
+    if (!idle()) return false
+    const positions = this.#units.flatMap((unit) => unit.positions)
+    const inputs: TopicPartition[] = positions.map(({ topic, partition }) => ({ topic, partition }))
+    const ends = await this.#options.transport.admin.offsets(inputs, 'latest', 'read_committed')
+    return idle() && positions.every(({ offset }, i) => offset >= (ends[i] ?? 0))
+  }
+
+  async #makeUnits(): Promise<readonly CommitUnit[]> {
+    const { transport, registry, deadLetterTopic, steps } = this.#options
+    const letters = deadLetterTopic === undefined ? undefined : asTopic(deadLetterTopic)
+    const topics = await prepareTopics(this.#topology, this.application, {
+      transport,
+      deadLetterTopic: letters,
+    })
+    const services = await this.#services(topics, registry)
+    const assignments = assignStatically({
+      application: this.application,
+      subtopologies: this.#topology.subtopologies,
+      partitionCount: ({ sourceTopics }) => Math.max(...sourceTopics.map(topics.partitionsOf)),
+      assignment: this.#options.assignment ?? { kind: 'static' },
+    })
+    return assignments.map((assignment) => {
+      const parts = { assignment, services, transport, guarantee: this.#guarantee }
+      return new CommitUnit(
+        {
+          ...parts,
+          openState: (of) => this.#openState(of),
+          ...(steps?.commit === undefined ? {} : { commitSteps: steps.commit }),
+          ...(steps?.start === undefined ? {} : { startSteps: steps.start }),
+        },
+        () => this.#onUnitStarted(),
+      )
+    })
+  }
+
+  async #services(topics: KnownTopics, registry: StreamsOptions['registry']): Promise<AppServices> {
+    const { transport, clock, failures, deadLetterTopic, onEvent } = this.#options
+    const reader = this.#resources.use(
+      transport.openReader({
+        isolation: 'read_uncommitted',
+        prefetchBytes: this.#limits.prefetchBytes,
+      }),
+    )
+    const payloads = new PayloadCache(reader, { maxBytes: this.#limits.payloadBytes })
+    for (const { topicId, topic } of topics.all) payloads.addTopic(topicId, topic)
+    const shared = new Map<object, unknown>()
+    const letters = deadLetterTopic === undefined ? undefined : asTopic(deadLetterTopic)
+    return {
+      open: await openTopology(this.#topology, this.application, registry),
+      clock,
+      limits: this.#limits,
+      failures: policiesOf(failures),
+      payloads,
+      counters: this.#counters,
+      deadLetters:
+        letters === undefined
+          ? undefined
+          : { topic: letters, partitions: topics.partitionsOf(letters) },
+      partitionsOf: topics.partitionsOf,
+      topicIdOf: topics.topicIdOf,
+      shared: <T>(key: object, make: () => T): T => {
+        if (!shared.has(key)) shared.set(key, make())
+        return shared.get(key) as T
+      },
+      onEvent: onEvent ?? (() => {}),
+    }
+  }
+
+  async #openState({ unit, of }: UnitAssignment): Promise<StateHome> {
+    const { state, clock } = this.#options
+    const name = `${unit}-of-${of}`
+    if (state.kind === 'given') return await state.open(name)
+    return await openStateDirectory({
+      stateDir: state.folder,
+      applicationId: this.application,
+      unit: name,
+      fingerprint: topologyFingerprint(this.#topology),
+      clock,
+    })
+  }
+
+  /** Runs all units; resolves when all have started. The first that fails takes the others down with it. */
+  async #runUnits(): Promise<void> {
+    const started = Promise.withResolvers<void>()
+    this.#resolveStarted = started.resolve
+    const runs = this.#units.map(async (unit) => {
+      try {
+        await unit.run()
+      } catch (error) {
+        this.#failure ??= asError(error)
+        this.#stopUnits()
+      }
+    })
+    void Promise.all(runs).then(async () => await this.#end())
+    await started.promise
+  }
+
+  #resolveStarted: () => void = () => {}
+  #failure: Error | undefined
+
+  #onUnitStarted(): void {
+    const all = this.#units.every(({ phase }) => phase === 'running')
+    if (all && this.#state === 'starting') this.#move('running')
+    if (all) this.#resolveStarted()
+  }
+
+  #stopUnits(): void {
+    for (const unit of this.#units) unit.stop()
+    const { closeDeadlineMs } = this.#limits
+    this.#deadline ??= this.#options.clock.timer(closeDeadlineMs, () => {
+      const late = new MillraceError(
+        'MILLRACE_CLOSE_DEADLINE',
+        `the app did not stop within ${closeDeadlineMs} ms; what was not committed is done again at the next start.`,
+      )
+      for (const unit of this.#units) unit.cancel(late)
+    })
+  }
+
+  #deadline: { cancel(): void } | undefined
+
+  async #end(): Promise<void> {
+    this.#deadline?.cancel()
+    if (this.#failure !== undefined) {
+      await this.#fail(this.#failure)
+      return
+    }
+    try {
+      await this.#resources.disposeAsync()
+      if (this.#state !== 'stopping') this.#move('stopping')
+      this.#move('stopped')
+      this.#ended.resolve()
+    } catch (error) {
+      await this.#fail(asError(error))
+    }
+  }
+
+  async #fail(error: Error): Promise<void> {
+    await this.#resources.disposeAsync().catch(() => {})
+    this.#move('failed')
+    this.#ended.reject(error)
+  }
+
+  #move(to: AppState): void {
+    const from = this.#state
+    this.#state = moveApp(from, to)
+    this.#options.onEvent?.({ kind: 'state', from, to })
+  }
+}

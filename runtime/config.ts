@@ -1,0 +1,118 @@
+/** What an app is started with, with the name and the default of every limit. */
+import type { Clock } from '../model/clock.ts'
+import type { Registry } from '../serdes/registry.ts'
+import type { StateHome } from '../state/home.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { StaticAssignment } from './assignment.ts'
+import type { CommitStep } from './commit.ts'
+import type { FailurePolicies } from './failure.ts'
+import type { StartStep } from './start.ts'
+
+/** exactly-once commits outputs, state and offsets in one transaction; at-least-once may repeat outputs after a failure. */
+export type Guarantee = 'exactly-once' | 'at-least-once'
+
+/** Options of `streams`. */
+export interface StreamsOptions {
+  /** The name under which offsets, transactional ids, internal topics and state are kept. Default: the topology's name. */
+  readonly application?: string
+  readonly transport: Transport
+  readonly registry: Registry
+  /** Where LevelDB keeps the state: a folder, or a function that opens what a commit unit keeps (for tests). */
+  readonly state: StateLocation
+  readonly clock: Clock
+  /** Which tasks are this process's. Default: all. */
+  readonly assignment?: StaticAssignment
+  /** Default exactly-once. */
+  readonly guarantee?: Guarantee
+  readonly limits?: Partial<StreamsLimits>
+  readonly failures?: Partial<FailurePolicies>
+  /** Receives records that cannot be processed, where a policy says so. Created with one partition where it does not exist. */
+  readonly deadLetterTopic?: string
+  /** Told what happens: state changes, rewinds, restores, dropped records. Default: nobody. */
+  readonly onEvent?: (event: StreamsEvent) => void
+  /** For tests that plant a bug: other steps than those of runtime/commit.ts and runtime/start.ts. */
+  readonly steps?: {
+    readonly commit?: readonly CommitStep[]
+    readonly start?: readonly StartStep[]
+  }
+}
+
+/** Where a task's state lies. */
+export type StateLocation =
+  | { readonly kind: 'folder'; readonly folder: string }
+  | { readonly kind: 'given'; readonly open: (unit: string) => Promise<StateHome> }
+
+/** Every bound of the runtime. Times are milliseconds, sizes bytes. */
+export interface StreamsLimits {
+  /** How often a unit commits. Default 100 under exactly-once, 30,000 otherwise. */
+  readonly commitIntervalMs: number
+  /** A commit begins early when this many bytes of outputs and state wait for one. Default 64 MiB. */
+  readonly commitBytes: number
+  /** Outputs of the next commit that may wait for the one on its way. Default 64 MiB. */
+  readonly heldBytes: number
+  /** How long an unknown commit outcome is asked for before the unit starts over. Default 30,000. */
+  readonly commitRetryMs: number
+  /** An open transaction older than this is aborted by the log. Default 60,000. */
+  readonly transactionTimeoutMs: number
+  /** Offsets are committed anew after this long without a record, for logs forget old ones. Default 12 hours. */
+  readonly recommitMs: number
+  /** Bytes fetched ahead, per unit. Default 32 MiB. */
+  readonly prefetchBytes: number
+  /** Bytes of values kept for the references that stand for them, per process. Default 64 MiB. */
+  readonly payloadBytes: number
+  /** How long the loop runs before others have a turn. Default 5. */
+  readonly sliceMs: number
+  /** Records processed before the time is looked at. Default 256. */
+  readonly sliceRecords: number
+  /** How long a unit may fail to make progress (rewinds and restarts) before the app stops. Default 5 minutes. */
+  readonly unitTimeoutMs: number
+  /** Wait before a unit that failed starts over; doubles up to 30 times this. Default 100. */
+  readonly restartBackoffMs: number
+  /** How long a clean stop may take before the app stops without a last commit. Default 30,000. */
+  readonly closeDeadlineMs: number
+  /** How long offsets of an open transaction of a predecessor are waited for. Default 70,000: longer than a transaction lives. */
+  readonly offsetsPendingMs: number
+}
+
+const DEFAULT_LIMITS: StreamsLimits = {
+  commitIntervalMs: 100,
+  commitBytes: 64 * 1024 * 1024,
+  heldBytes: 64 * 1024 * 1024,
+  commitRetryMs: 30_000,
+  transactionTimeoutMs: 60_000,
+  recommitMs: 12 * 60 * 60 * 1000,
+  prefetchBytes: 32 * 1024 * 1024,
+  payloadBytes: 64 * 1024 * 1024,
+  sliceMs: 5,
+  sliceRecords: 256,
+  unitTimeoutMs: 5 * 60 * 1000,
+  restartBackoffMs: 100,
+  closeDeadlineMs: 30_000,
+  offsetsPendingMs: 70_000,
+}
+
+/** All limits, those of `given` before the defaults. */
+export function limitsOf(guarantee: Guarantee, given: Partial<StreamsLimits> = {}): StreamsLimits {
+  const commitIntervalMs = guarantee === 'exactly-once' ? 100 : 30_000
+  return { ...DEFAULT_LIMITS, commitIntervalMs, ...given }
+}
+
+/** Something that happened in an app. */
+export type StreamsEvent =
+  | { readonly kind: 'state'; readonly from: string; readonly to: string }
+  | { readonly kind: 'unit-started'; readonly unit: number; readonly tasks: readonly string[] }
+  | {
+      readonly kind: 'restoring'
+      readonly store: string
+      readonly restored: number
+      readonly remaining: number
+    }
+  | { readonly kind: 'rewound'; readonly unit: number; readonly error: Error }
+  | {
+      readonly kind: 'restarting'
+      readonly unit: number
+      readonly error: Error
+      readonly delayMs: number
+    }
+  | { readonly kind: 'skipped'; readonly place: string; readonly error: Error }
+  | { readonly kind: 'notice'; readonly message: string }

@@ -1,0 +1,79 @@
+/**
+ * What is done about each failure. Two questions, two tables: a record that cannot be read or
+ * processed goes by the author's policy; an error of a unit goes by its kind.
+ */
+import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
+import { TransportError } from '../transport/errors.ts'
+import type { Guarantee } from './config.ts'
+
+/** stop fails the app, skip leaves the record out and counts it, dead-letter also sends it to the dead-letter topic. */
+export type RecordPolicy = 'stop' | 'skip' | 'dead-letter'
+
+/** One policy for each thing that may go wrong with a record. */
+export interface FailurePolicies {
+  /** Bytes that the serde refuses, and timestamps below zero. Default stop. */
+  readonly deserialization: RecordPolicy
+  /** An operator's or the author's function threw. skip leaves out the rest of the subtree for this record; what it did before stays. Default stop. */
+  readonly processing: RecordPolicy
+}
+
+/** The policies, those of `given` before the defaults. */
+export function policiesOf(given: Partial<FailurePolicies> = {}): FailurePolicies {
+  return { deserialization: 'stop', processing: 'stop', ...given }
+}
+
+/**
+ * What a unit does about an error:
+ * - rewind: abort the transaction, drop what it wrote, go back to the committed offsets
+ * - restart: take the way of a crash: init, committed offsets, delta restore
+ * - stop: fail the app
+ */
+export type UnitRemedy = 'rewind' | 'restart' | 'stop'
+
+/** Sorts an error that reached the unit. Under at-least-once nothing can be taken back, so a rewind is a restart. */
+export function remedyFor(error: Error, guarantee: Guarantee): UnitRemedy {
+  const remedy = bareRemedyFor(error)
+  return remedy === 'rewind' && guarantee === 'at-least-once' ? 'restart' : remedy
+}
+
+function bareRemedyFor(error: Error): UnitRemedy {
+  if (error instanceof TransportError) {
+    switch (error.kind) {
+      case 'abortable':
+        return 'rewind'
+      case 'retriable':
+        return 'restart'
+      case 'fenced':
+      case 'fatal':
+        return 'stop'
+      default:
+        return error.kind satisfies never
+    }
+  }
+  if (!isMillraceError(error)) return 'stop'
+  if (error.remedy === 'rewind') return 'rewind'
+  return error.remedy === 'retry' ? 'restart' : 'stop'
+}
+
+/** Wraps what a processor threw, naming the processor and the record. */
+export function processingError(thrown: unknown, processor: string, place: string): MillraceError {
+  if (isMillraceError(thrown, 'MILLRACE_PROCESSING_FAILED')) return thrown
+  const cause = asError(thrown)
+  return new MillraceError(
+    'MILLRACE_PROCESSING_FAILED',
+    `processor ${processor} failed on ${place}: ${cause.message}. ` +
+      'Mend the function, or let such records be skipped or dead-lettered (failures.processing).',
+    { place, cause },
+  )
+}
+
+/** Wraps what a serde or a timestamp said about a record's bytes, naming the record. */
+export function unreadableRecord(thrown: unknown, place: string): MillraceError {
+  const cause = asError(thrown)
+  return new MillraceError(
+    'MILLRACE_RECORD_UNREADABLE',
+    `the record at ${place} cannot be read: ${cause.message}. ` +
+      'Mend its producer, or let such records be skipped or dead-lettered (failures.deserialization).',
+    { place, cause },
+  )
+}

@@ -1,0 +1,198 @@
+/**
+ * The records of one input partition, waiting for their turn in a task. The head is read ahead: its
+ * timestamp decides whose turn it is, so a record that cannot be read shows here, and is left out or
+ * fails the task before anything of it was processed. Holds one batch; what lies beyond it waits in
+ * the cursor's byte-bounded prefetch.
+ */
+import { asError, isMillraceError } from '../model/errors.ts'
+import type { LogRecord } from '../model/record.ts'
+import { StreamRecord } from '../model/record.ts'
+import { asOffset, describePosition, type Offset } from '../model/position.ts'
+import { SchemaPending, type OpenSerde } from '../serdes/serde.ts'
+import type { TimestampExtractor } from '../topology/graph.ts'
+import type { Cursor, FetchedBatch } from '../transport/transport.ts'
+import { unreadableRecord } from './failure.ts'
+
+/** How the records of one source are read. */
+export interface SourceReading {
+  readonly key: OpenSerde<unknown>
+  /** Undefined where every step behind the source takes the value by reference. */
+  readonly value: OpenSerde<unknown> | undefined
+  readonly timestamp: TimestampExtractor | undefined
+}
+
+/** What the queue asks of its task. */
+export interface QueueEvents {
+  /** A record that cannot be read. Returns to leave it out; throws to fail the task. */
+  readonly onUnreadable: (error: Error, record: LogRecord, queue: RecordQueue) => void
+  /** A schema that a record waits for has arrived, or could not be had. */
+  readonly onSchema: () => void
+}
+
+const NO_RECORDS: readonly LogRecord[] = []
+
+/** One input partition of a task. */
+export class RecordQueue {
+  readonly cursor: Cursor
+  readonly #reading: SourceReading
+  readonly #events: QueueEvents
+  #records: readonly LogRecord[] = NO_RECORDS
+  #index = 0
+  #nextOffset: number
+  #leaderEpoch = -1
+  #head: StreamRecord<unknown, unknown> | undefined
+  #headRecord: LogRecord | undefined
+  #schemaWait: 'none' | 'waiting' | 'arrived' = 'none'
+  #schemaError: unknown
+  /** The timestamp of the head; Infinity where the queue is empty. */
+  headTimestamp = Infinity
+  /** The largest timestamp processed; -1 before the first. */
+  partitionTime: number
+
+  constructor(parts: {
+    readonly cursor: Cursor
+    readonly reading: SourceReading
+    readonly events: QueueEvents
+    readonly partitionTime: number
+  }) {
+    this.cursor = parts.cursor
+    this.#reading = parts.reading
+    this.#events = parts.events
+    this.#nextOffset = parts.cursor.position
+    this.partitionTime = parts.partitionTime
+  }
+
+  /** Whether a record is ready, fetching what the cursor has at hand. */
+  fill(): boolean {
+    if (this.#head !== undefined) return true
+    if (this.#schemaWait === 'waiting') return false
+    for (;;) {
+      while (this.#index < this.#records.length) {
+        const record = this.#records[this.#index] as LogRecord
+        if (this.#makeHead(record)) return true
+        if (this.#isWaiting()) return false
+        this.#index += 1
+      }
+      const batch = this.cursor.take()
+      if (batch === undefined) return false
+      this.#begin(batch)
+    }
+  }
+
+  /** The head, after `fill` said there is one. The caller has processed it when it calls `advance`. */
+  get head(): StreamRecord<unknown, unknown> {
+    return this.#head as StreamRecord<unknown, unknown>
+  }
+
+  /** The head as it lies in the log. */
+  get headRecord(): LogRecord {
+    return this.#headRecord as LogRecord
+  }
+
+  get leaderEpoch(): number {
+    return this.#leaderEpoch
+  }
+
+  /** The head is done: the offset moves past it. */
+  advance(): void {
+    if (this.headTimestamp > this.partitionTime) this.partitionTime = this.headTimestamp
+    this.#head = undefined
+    this.#headRecord = undefined
+    this.headTimestamp = Infinity
+    this.#index += 1
+  }
+
+  /** Every record before this offset is done. */
+  get position(): Offset {
+    const waiting = this.#records[this.#index]
+    return asOffset(waiting === undefined ? this.#nextOffset : waiting.offset)
+  }
+
+  /** Records between here and the last stable offset: 0 means caught up, undefined not known yet. */
+  get lag(): number | undefined {
+    const end = this.cursor.lastStableOffset
+    if (end === undefined) return undefined
+    return this.#index < this.#records.length ? end - this.position : end - this.cursor.position
+  }
+
+  #begin(batch: FetchedBatch): void {
+    this.#records = batch.records
+    this.#index = 0
+    this.#nextOffset = batch.nextOffset
+    this.#leaderEpoch = batch.leaderEpoch
+  }
+
+  #isWaiting(): boolean {
+    return this.#schemaWait === 'waiting'
+  }
+
+  #makeHead(record: LogRecord): boolean {
+    try {
+      if (this.#schemaWait === 'arrived') this.#takeSchema()
+      const { key, value, timestamp } = this.#reading
+      const head = new StreamRecord<unknown, unknown>(
+        record.keyEnd < 0
+          ? null
+          : key.deserialize(record.keyBuffer, record.keyStart, record.keyEnd),
+        record.valueEnd < 0 || value === undefined
+          ? null
+          : value.deserialize(record.valueBuffer, record.valueStart, record.valueEnd),
+        record.timestamp,
+        record.headers,
+      )
+      this.#head = timestamp === undefined ? head : this.#extract(head, record, timestamp)
+      if (this.#head.timestamp < 0) throw new Error(`its timestamp is ${this.#head.timestamp}`)
+      this.#headRecord = record
+      this.headTimestamp = this.#head.timestamp
+      return true
+    } catch (error) {
+      this.#head = undefined
+      if (isMillraceError(error) && error.remedy === 'retry') throw error
+      if (error instanceof SchemaPending) this.#awaitSchema(error)
+      else this.#events.onUnreadable(unreadableRecord(error, this.#placeOf(record)), record, this)
+      return false
+    }
+  }
+
+  #extract(
+    head: StreamRecord<unknown, unknown>,
+    record: LogRecord,
+    extract: TimestampExtractor,
+  ): StreamRecord<unknown, unknown> {
+    const { topic, partition } = this.cursor
+    const timestamp = extract(
+      {
+        topic,
+        partition,
+        offset: record.offset,
+        timestamp: record.timestamp,
+        key: head.key,
+        value: head.value,
+      },
+      this.partitionTime,
+    )
+    return new StreamRecord(head.key, head.value, timestamp, head.headers)
+  }
+
+  #takeSchema(): void {
+    const error = this.#schemaError
+    this.#schemaWait = 'none'
+    this.#schemaError = undefined
+    if (error !== undefined) throw asError(error)
+  }
+
+  #awaitSchema(pending: SchemaPending): void {
+    this.#schemaWait = 'waiting'
+    const settle = (error: unknown): void => {
+      this.#schemaWait = 'arrived'
+      this.#schemaError = error
+      this.#events.onSchema()
+    }
+    pending.load().then(() => settle(undefined), settle)
+  }
+
+  #placeOf(record: LogRecord): string {
+    const { topic, partition } = this.cursor
+    return describePosition({ topic, partition, offset: asOffset(record.offset) })
+  }
+}

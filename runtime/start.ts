@@ -1,0 +1,200 @@
+/**
+ * How a commit unit comes to run, as an ordered list of steps, kept as data like those of a commit.
+ * The order is the proof: init fences the predecessor and ends its transaction, so the offsets read
+ * after it are final; the changelog ends are read after that, uncommitted, so that everything ever
+ * committed lies before them; and the offsets to start from are committed before the first record,
+ * so that state without offsets is always an error and never a silent reset.
+ */
+import { sleep, type Clock } from '../model/clock.ts'
+import { isMillraceError, MillraceError } from '../model/errors.ts'
+import { describePartition, type Topic, type TopicPartition } from '../model/position.ts'
+import type { CommittedOffset, Producer, Transport } from '../transport/transport.ts'
+import type { OffsetWriter } from './assignment.ts'
+import type { Guarantee, StreamsLimits } from './config.ts'
+import { decodeOffsetMetadata, encodeOffsetMetadata } from './offset-metadata.ts'
+import type { StartOffset } from './unit-task.ts'
+
+/** What a start needs of its unit. */
+export interface StartRound {
+  readonly transport: Transport
+  readonly producer: Producer
+  readonly guarantee: Guarantee
+  readonly groupId: string
+  readonly writer: OffsetWriter
+  readonly tasks: readonly StartingTask[]
+  readonly clock: Clock
+  readonly limits: StreamsLimits
+  readonly signal: AbortSignal
+  readonly progress: StartProgress
+}
+
+/** What the steps of one start hand to each other. */
+export interface StartProgress {
+  /** In the order of the tasks' inputs. */
+  committed: readonly (CommittedOffset | undefined)[]
+  starts: readonly StartOffset[]
+}
+
+/** A task as a start sees it. */
+export interface StartingTask {
+  readonly id: string
+  readonly inputs: readonly TopicPartition[]
+  /** Its own changelogs. */
+  readonly changelogs: readonly TopicPartition[]
+  /** Whether its database holds state of an earlier run. */
+  readonly hasState: boolean
+  /** Brings the stores up to the ends of their changelogs, or to the committed offsets of the source topics they mirror. */
+  restore(request: {
+    readonly starts: readonly StartOffset[]
+    readonly signal: AbortSignal
+  }): Promise<void>
+}
+
+/** One step of a start. */
+export interface StartStep {
+  readonly name: string
+  run(round: StartRound): Promise<void>
+}
+
+/** Fences the predecessor; its open transaction is over when this returns. */
+export const initProducer: StartStep = {
+  name: 'initProducer',
+  run: async ({ producer }) => await producer.init(),
+}
+
+/** Reads the committed offsets, waiting for those of a transaction that is still open. */
+export const readOffsets: StartStep = {
+  name: 'readOffsets',
+  run: async (round) => {
+    round.progress.committed = await stableOffsets(round)
+  },
+}
+
+/**
+ * Offsets written under another id or mode: init that id, so that whoever holds it is fenced and its
+ * open transaction is over, then read again.
+ */
+export const fenceForeignWriters: StartStep = {
+  name: 'fenceForeignWriters',
+  run: async (round) => {
+    const foreign = new Set<string>()
+    for (const offset of round.progress.committed) {
+      const writer = offset === undefined ? undefined : decodeOffsetMetadata(offset.metadata).writer
+      if (writer === undefined || writer.transactionalId === round.writer.transactionalId) continue
+      if (writer.mode !== round.writer.mode) throw otherMode(round, writer)
+      foreign.add(writer.transactionalId)
+    }
+    if (foreign.size === 0 || round.guarantee !== 'exactly-once') return
+    for (const transactionalId of foreign) {
+      await using producer = round.transport.openProducer({ transactionalId })
+      await producer.init()
+    }
+    round.progress.committed = await stableOffsets(round)
+  },
+}
+
+/** Where each input begins: its committed offset, or the log's start where there is neither offset nor state. */
+export const resolveStarts: StartStep = {
+  name: 'resolveStarts',
+  run: async (round) => {
+    const inputs = round.tasks.flatMap(({ inputs: own }) => own)
+    const earliest = await round.transport.admin.offsets(inputs, 'earliest', 'read_committed')
+    for (const task of round.tasks) await refuseLostOffsets(task, round)
+    round.progress.starts = inputs.map((at, i) => {
+      const committed = round.progress.committed[i]
+      if (committed === undefined) {
+        return { ...at, offset: earliest[i] ?? missing(at), partitionTime: -1 }
+      }
+      const { partitionTime } = decodeOffsetMetadata(committed.metadata)
+      return { ...at, offset: committed.offset, partitionTime }
+    })
+  },
+}
+
+/** Replays what the changelogs have beyond the databases. */
+export const restoreStores: StartStep = {
+  name: 'restoreStores',
+  run: async ({ tasks, progress, signal }) => {
+    for (const task of tasks) await task.restore({ starts: progress.starts, signal })
+  },
+}
+
+/** Commits the offsets to start from where none were committed. */
+export const commitStarts: StartStep = {
+  name: 'commitStarts',
+  run: async (round) => {
+    const { progress, producer, groupId, writer } = round
+    const first = progress.starts.filter((_, i) => progress.committed[i] === undefined)
+    if (first.length === 0) return
+    const offsets = first.map(({ topic, partition, offset, partitionTime }) => ({
+      topic,
+      partition,
+      offset,
+      metadata: encodeOffsetMetadata({ partitionTime, writer }),
+    }))
+    if (round.guarantee === 'exactly-once') {
+      await producer.sendOffsets(offsets, { groupId, generation: -1, memberId: '' })
+      await producer.commit()
+    } else {
+      await round.transport.admin.commitOffsets(groupId, offsets)
+    }
+  },
+}
+
+/** The order in which every unit starts. */
+export const START: readonly StartStep[] = [
+  initProducer,
+  readOffsets,
+  fenceForeignWriters,
+  resolveStarts,
+  restoreStores,
+  commitStarts,
+]
+
+async function stableOffsets(round: StartRound): Promise<readonly (CommittedOffset | undefined)[]> {
+  const { transport, groupId, tasks, clock, limits, signal } = round
+  const inputs = tasks.flatMap((task) => task.inputs)
+  const deadline = clock.monotonic() + limits.offsetsPendingMs
+  for (let delayMs = 5; ; delayMs = Math.min(delayMs * 2, 500)) {
+    try {
+      return await transport.admin.committedOffsets(groupId, inputs)
+    } catch (error) {
+      const pending = isMillraceError(error, 'MILLRACE_OFFSETS_PENDING')
+      if (!pending || clock.monotonic() >= deadline) throw error
+      await sleep(clock, delayMs, signal)
+    }
+  }
+}
+
+async function refuseLostOffsets(task: StartingTask, round: StartRound): Promise<void> {
+  const { progress, tasks, transport } = round
+  const before = tasks.slice(0, tasks.indexOf(task)).reduce((n, { inputs }) => n + inputs.length, 0)
+  const own = progress.committed.slice(before, before + task.inputs.length)
+  if (own.some((offset) => offset !== undefined)) return
+  const [earliest, latest] = [
+    await transport.admin.offsets(task.changelogs, 'earliest', 'read_uncommitted'),
+    await transport.admin.offsets(task.changelogs, 'latest', 'read_uncommitted'),
+  ]
+  const written = task.changelogs.find((_, i) => (latest[i] ?? 0) > (earliest[i] ?? 0))
+  if (written === undefined && !task.hasState) return
+  const trace = written === undefined ? 'its state folder' : describePartition(written)
+  throw new MillraceError(
+    'MILLRACE_OFFSETS_LOST',
+    `task ${task.id} has state (${trace}) but the group ${round.groupId} has no committed offsets for it: ` +
+      'they expired or were deleted. Starting at the beginning would count everything twice. ' +
+      'Set the offsets by hand, or delete the changelog topics and the state folder to start anew.',
+    { place: trace },
+  )
+}
+
+function otherMode(round: StartRound, writer: OffsetWriter): MillraceError {
+  return new MillraceError(
+    'MILLRACE_OTHER_MODE',
+    `the offsets of group ${round.groupId} were committed in ${writer.mode} mode (${writer.transactionalId}), ` +
+      `and this app starts in ${round.writer.mode} mode. Start it in the mode it ran in.`,
+  )
+}
+
+function missing(at: { readonly topic: Topic; readonly partition: number }): never {
+  throw new TypeError(`the log gave no first offset for ${at.topic}[${at.partition}]`)
+}

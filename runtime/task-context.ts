@@ -1,0 +1,77 @@
+/** What one processor may use of its task: made at every wiring, so that it dies with its incarnation. */
+import type { ProcessorContext, ProcessRecord } from '../processors/processor.ts'
+import { keyValueStore } from '../state/key-value-store.ts'
+import type { KeyValueStore, KeyValueStoreSpec } from '../state/store.ts'
+import type { OpenSerde } from '../serdes/serde.ts'
+import type { ProcessorNode } from '../topology/graph.ts'
+import { deadLetterRecord } from './dead-letter.ts'
+import type { UnitServices } from './services.ts'
+import type { Task } from './task.ts'
+
+/** The context of one processor in one incarnation of its task. */
+export function taskContext(parts: {
+  readonly node: ProcessorNode
+  readonly forward: ProcessRecord<unknown, unknown>
+  readonly task: Task
+  readonly signal: AbortSignal
+  readonly services: UnitServices
+}): ProcessorContext<unknown, unknown> {
+  const { node, forward, task, signal, services } = parts
+  const { open, outputs, deadLetters, counters } = services
+  const counter = new Map<string, (amount?: number) => void>()
+  return {
+    forward,
+    applicationId: open.application,
+    taskId: task.id,
+    partition: task.partition,
+    name: node.name,
+    clock: services.clock,
+    signal,
+    source: () => task.source(),
+    streamTime: () => task.streamTime,
+    caughtUp: () => task.caughtUp,
+    store: <K, V>(spec: KeyValueStoreSpec<K, V>) => storeOf(parts, spec),
+    serde: <T>(name: string) => serdeOf<T>(parts, name),
+    enqueue: (event) => {
+      if (signal.aborted) return
+      task.enqueue(event)
+    },
+    holdTime: (oldestPendingMs) => task.holds.set(node.name, oldestPendingMs),
+    heldTime: () => task.holds.oldest,
+    deadLetter: (letter) => outputs.emit(deadLetterRecord(letter, deadLetters)),
+    payloads: services.payloads,
+    shared: services.shared,
+    count: (name, amount) => {
+      let add = counter.get(name)
+      if (add === undefined) {
+        add = counters.counter({ task: task.id, processor: node.name, name })
+        counter.set(name, add)
+      }
+      add(amount)
+    },
+  }
+}
+
+function storeOf<K, V>(
+  { task, services, node }: { task: Task; services: UnitServices; node: ProcessorNode },
+  spec: KeyValueStoreSpec<K, V>,
+): KeyValueStore<K, V> {
+  const opened = services.open.stores.get(spec.name)
+  if (opened === undefined) {
+    throw new TypeError(`${node.name} uses the store ${spec.name}, which it did not declare`)
+  }
+  return keyValueStore(task.state.store(spec.name), {
+    // The store was opened from this very spec, whose types the caller has.
+    key: opened.key as OpenSerde<K>,
+    value: opened.value as OpenSerde<V>,
+  })
+}
+
+function serdeOf<T>(
+  { services, node }: { services: UnitServices; node: ProcessorNode },
+  name: string,
+): OpenSerde<T> {
+  const serde = services.open.serdes.get(node.name)?.get(name)
+  if (serde === undefined) throw new TypeError(`${node.name} declared no serde ${name}`)
+  return serde as OpenSerde<T>
+}

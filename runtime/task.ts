@@ -1,0 +1,172 @@
+/**
+ * The record loop. A task takes the head with the smallest timestamp, runs it through its
+ * processors depth first, and moves on; answers of asynchronous steps come in as events between two
+ * records. All of it is synchronous: no promise per record, and a store read sees the write before.
+ * How the work becomes durable is runtime/commit.ts; what happens after an error is runtime/unit.ts.
+ */
+import type { CommittedOffset } from '../transport/transport.ts'
+import { asPartition, asTopic, type Partition } from '../model/position.ts'
+import type { ProcessRecord, SourceRecord } from '../processors/processor.ts'
+import type { TaskState } from '../state/layers.ts'
+import type { RecordQueue } from './record-queue.ts'
+
+/** An input of a task: the queue and the first processor behind the source. */
+export interface TaskInput {
+  readonly queue: RecordQueue
+  readonly process: ProcessRecord<unknown, unknown>
+}
+
+/** One sub-topology on one partition, running. */
+export class Task {
+  /** `<subtopology>_<partition>`. */
+  readonly id: string
+  readonly partition: Partition
+  readonly state: TaskState
+  readonly holds = new TimeHolds()
+  readonly #onWork: () => void
+  #inputs: readonly TaskInput[] = []
+  #current: RecordQueue | undefined
+  #events: (() => void)[] = []
+  #streamTime = -1
+  #processed = 0
+
+  constructor(parts: {
+    readonly id: string
+    readonly partition: Partition
+    readonly state: TaskState
+    readonly onWork: () => void
+  }) {
+    this.id = parts.id
+    this.partition = parts.partition
+    this.state = parts.state
+    this.#onWork = parts.onWork
+  }
+
+  /** Begins with these inputs: at the start, and again after a rewind. */
+  begin(inputs: readonly TaskInput[]): void {
+    this.#inputs = inputs
+    this.#events = []
+    this.#current = undefined
+    this.#streamTime = Math.max(-1, ...inputs.map(({ queue }) => queue.partitionTime))
+  }
+
+  /** Runs the events that are there, then at most `limit` records. Returns how many of both it ran. */
+  run(limit: number): number {
+    let done = this.#runEvents(limit)
+    while (done < limit) {
+      const input = this.#next()
+      if (input === undefined) break
+      this.#process(input)
+      done += 1
+      if (this.#events.length > 0) done += this.#runEvents(limit)
+    }
+    return done
+  }
+
+  /** Queues an event of an operator. */
+  enqueue(event: () => void): void {
+    this.#events.push(event)
+    this.#onWork()
+  }
+
+  /** The record being processed; undefined inside an event. */
+  source(): SourceRecord | undefined {
+    const queue = this.#current
+    if (queue === undefined) return undefined
+    const { topic, topicId, partition } = queue.cursor
+    return { topic, topicId, partition, leaderEpoch: queue.leaderEpoch, record: queue.headRecord }
+  }
+
+  /** The largest timestamp processed; -1 before the first. */
+  get streamTime(): number {
+    return this.#streamTime
+  }
+
+  /** Records processed and events run since the task was made. */
+  get processed(): number {
+    return this.#processed
+  }
+
+  /** Whether everything up to the last stable offset of every input was processed. */
+  get caughtUp(): boolean {
+    if (this.#events.length > 0) return false
+    return this.#inputs.every(({ queue }) => queue.lag === 0)
+  }
+
+  get inputs(): readonly TaskInput[] {
+    return this.#inputs
+  }
+
+  /** Where each input stands: every record before is processed, or stands in a pending store. */
+  positions(): Omit<CommittedOffset & { readonly partitionTime: number }, 'metadata'>[] {
+    return this.#inputs.map(({ queue }) => ({
+      topic: asTopic(queue.cursor.topic),
+      partition: asPartition(queue.cursor.partition),
+      offset: queue.position,
+      partitionTime: queue.partitionTime,
+    }))
+  }
+
+  #runEvents(limit: number): number {
+    let done = 0
+    while (done < limit && this.#events.length > 0) {
+      const events = this.#events
+      this.#events = []
+      for (const event of events) event()
+      done += events.length
+      this.#processed += events.length
+    }
+    return done
+  }
+
+  #process(input: TaskInput): void {
+    const { queue } = input
+    if (queue.headTimestamp > this.#streamTime) this.#streamTime = queue.headTimestamp
+    this.#current = queue
+    input.process(queue.head)
+    this.#current = undefined
+    queue.advance()
+    this.#processed += 1
+  }
+
+  /**
+   * The input whose turn it is: the smallest head timestamp, the first input where several are
+   * equal. Undefined while an empty input may still have an older record: its lag is unknown or
+   * above 0 (Kafka Streams' `max.task.idle.ms = 0`).
+   */
+  #next(): TaskInput | undefined {
+    let next: TaskInput | undefined
+    for (const input of this.#inputs) {
+      if (!input.queue.fill()) {
+        if (input.queue.lag !== 0) return undefined
+      } else if (next === undefined || input.queue.headTimestamp < next.queue.headTimestamp) {
+        next = input
+      }
+    }
+    return next
+  }
+}
+
+/**
+ * The oldest timestamps that wait in a task's asynchronous steps. Time downstream does not pass
+ * them: stores expire by the smaller of what they observed and this.
+ */
+export class TimeHolds {
+  readonly #oldest = new Map<string, number>()
+
+  set(operator: string, oldestPendingMs: number | undefined): void {
+    if (oldestPendingMs === undefined) this.#oldest.delete(operator)
+    else this.#oldest.set(operator, oldestPendingMs)
+  }
+
+  clear(): void {
+    this.#oldest.clear()
+  }
+
+  /** Infinity where nothing waits. */
+  get oldest(): number {
+    let oldest = Infinity
+    for (const timestamp of this.#oldest.values()) if (timestamp < oldest) oldest = timestamp
+    return oldest
+  }
+}

@@ -1,0 +1,118 @@
+/** The topics an app needs: its author's must exist and fit together, its own are created. */
+import { MillraceError } from '../model/errors.ts'
+import type { Topic } from '../model/position.ts'
+import { changelogConfig, changelogTopic } from '../state/changelog.ts'
+import type { Subtopology, Topology } from '../topology/graph.ts'
+import { checkPartitions } from '../topology/partitions.ts'
+import { TopologyError } from '../topology/problem.ts'
+import type { NewTopic, TopicDescription, Transport } from '../transport/transport.ts'
+
+/** What an app knows of its topics. */
+export interface KnownTopics {
+  readonly partitionsOf: (topic: Topic) => number
+  readonly topicIdOf: (topic: Topic) => string
+  readonly all: readonly TopicDescription[]
+}
+
+/** Room that a changelog record needs beyond the value of a source record: key, headers, bookkeeping. */
+const CHANGELOG_HEADROOM_BYTES = 64 * 1024
+
+/**
+ * Looks up every topic of a topology and creates its changelogs. Throws MILLRACE_TOPOLOGY_INVALID with
+ * every topic that is missing or does not fit, and MILLRACE_PARTITIONS_DIFFER for a changelog.
+ */
+export async function prepareTopics(
+  topology: Topology,
+  application: string,
+  {
+    transport,
+    deadLetterTopic,
+  }: { readonly transport: Transport; readonly deadLetterTopic: Topic | undefined },
+): Promise<KnownTopics> {
+  const { admin } = transport
+  const named = authorsTopics(topology)
+  const found = new Map<string, TopicDescription>()
+  for (const topic of await admin.describeTopics(named)) found.set(topic.topic, topic)
+  const counts = new Map([...found].map(([topic, { partitions }]) => [topic, partitions]))
+  const problems = checkPartitions(topology, counts)
+  if (problems.length > 0) throw new TopologyError(topology.name, problems)
+  const wanted = topology.subtopologies.flatMap((subtopology) =>
+    changelogsOf(subtopology, application, found),
+  )
+  if (deadLetterTopic !== undefined) wanted.push({ topic: deadLetterTopic, partitions: 1 })
+  await createMissing(wanted, transport, found)
+  const topicOf = (topic: Topic): TopicDescription => {
+    const known = found.get(topic)
+    if (known === undefined) throw new TypeError(`the app does not know the topic ${topic}`)
+    return known
+  }
+  return {
+    partitionsOf: (topic) => topicOf(topic).partitions,
+    topicIdOf: (topic) => topicOf(topic).topicId,
+    all: [...found.values()],
+  }
+}
+
+function authorsTopics(topology: Topology): readonly Topic[] {
+  const topics = new Set<Topic>()
+  for (const node of topology.nodes) {
+    if (node.kind === 'source') for (const topic of node.topics) topics.add(topic)
+    if (node.kind === 'sink') topics.add(node.topic)
+  }
+  return [...topics]
+}
+
+function changelogsOf(
+  subtopology: Subtopology,
+  application: string,
+  found: ReadonlyMap<string, TopicDescription>,
+): NewTopic[] {
+  const sources = subtopology.sourceTopics.flatMap((topic) => found.get(topic) ?? [])
+  const partitions = Math.max(...sources.map((source) => source.partitions))
+  const largest = Math.max(...sources.map(({ config }) => Number(config['max.message.bytes'] ?? 0)))
+  const maxRecordBytes = largest > 0 ? largest + CHANGELOG_HEADROOM_BYTES : undefined
+  return subtopology.stores
+    .filter(({ spec, changelog }) => spec.logged && changelog === 'own')
+    .map(({ spec }) => ({
+      topic: changelogTopic(application, spec.name),
+      partitions,
+      config: changelogConfig(maxRecordBytes),
+    }))
+}
+
+async function createMissing(
+  wanted: readonly NewTopic[],
+  { admin }: Transport,
+  found: Map<string, TopicDescription>,
+): Promise<void> {
+  if (wanted.length === 0) return
+  const names = wanted.map(({ topic }) => topic)
+  const present = new Map(
+    (await admin.describeTopics(names)).map((topic) => [topic.topic as string, topic]),
+  )
+  for (const topic of wanted) {
+    const there = present.get(topic.topic)
+    if (there === undefined) await createOne(topic, admin)
+    else refuseOtherCount(there, topic)
+  }
+  for (const topic of await admin.describeTopics(names)) found.set(topic.topic, topic)
+}
+
+/** Another process of the app may create the same topic at the same time: that is as good. */
+async function createOne(topic: NewTopic, admin: Transport['admin']): Promise<void> {
+  try {
+    await admin.createTopics([topic])
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'MILLRACE_TOPIC_EXISTS') throw error
+  }
+}
+
+function refuseOtherCount(there: TopicDescription, wanted: NewTopic): void {
+  if (there.partitions === wanted.partitions || !there.topic.endsWith('-changelog')) return
+  throw new MillraceError(
+    'MILLRACE_PARTITIONS_DIFFER',
+    `the changelog ${there.topic} has ${there.partitions} partitions and its task's sources have ${wanted.partitions}: ` +
+      'partitions were added to a source. State is bound to the old number; start under another application id, or reset this one.',
+    { place: there.topic },
+  )
+}
