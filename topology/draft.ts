@@ -1,0 +1,157 @@
+/**
+ * A topology while its author declares it: nodes, and the problems seen so far. A step with a problem
+ * is added as well as can be, so that one mistake hides no other; a draft with any problem never
+ * becomes a topology. What the author holds (streams, tables) are small values that point in here.
+ */
+import { isTopicName, type Topic } from '../model/position.ts'
+import type {
+  AnyProcessorSpec,
+  GraphNode,
+  ProcessorNode,
+  SinkNode,
+  SourceNode,
+  Topology,
+  TopologyStore,
+} from './graph.ts'
+import { Naming } from './naming.ts'
+import { TopologyError, type TopologyProblem } from './problem.ts'
+import { subtopologiesOf } from './subtopology.ts'
+import { validate } from './validate.ts'
+
+/** A source, before its topics were looked at. */
+export type SourceDraft = Omit<SourceNode, 'kind' | 'topics' | 'children'> & {
+  readonly topics: readonly string[]
+}
+
+/** An operator, before anybody was attached to it. */
+export interface ProcessorDraft {
+  readonly spec: AnyProcessorSpec
+  readonly parents: readonly string[]
+  readonly hidden?: boolean
+  readonly keyed?: boolean
+  /** The source topic that the operator's stores mirror. */
+  readonly mirrors?: string
+}
+
+/** A sink, before its topic was looked at. */
+export type SinkDraft = Omit<SinkNode, 'kind' | 'topic'> & { readonly topic: string }
+
+/** Collects the nodes of one topology. */
+export class Draft {
+  readonly naming = new Naming()
+  readonly #name: string
+  readonly #nodes: GraphNode[] = []
+  readonly #problems: TopologyProblem[] = []
+  readonly #mirrored = new Map<string, Topic>()
+  #finished = false
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  /** Notes a mistake and goes on. */
+  report(problem: TopologyProblem): void {
+    this.#problems.push(problem)
+  }
+
+  addSource({ topics, ...source }: SourceDraft): void {
+    if (topics.length === 0) this.#reportTopic(source.name, 'it reads no topic: name at least one')
+    const legal = topics.filter((topic) => this.#isLegal(source.name, topic))
+    this.#add({ kind: 'source', ...source, topics: legal, children: [] })
+  }
+
+  addProcessor(processor: ProcessorDraft): void {
+    const { spec, parents, hidden = false, keyed = false, mirrors } = processor
+    if (mirrors !== undefined && isTopicName(mirrors)) {
+      for (const store of spec.stores ?? []) this.#mirrored.set(store.name, mirrors)
+    }
+    this.#add({ kind: 'processor', name: spec.name, spec, parents, hidden, keyed, children: [] })
+  }
+
+  addSink({ topic, ...sink }: SinkDraft): void {
+    if (this.#isLegal(sink.name, topic)) this.#add({ kind: 'sink', ...sink, topic })
+  }
+
+  /** The finished value. Throws TopologyError with every problem where there is one. */
+  finish(): Topology {
+    this.#finished = true
+    const nodes = withChildren(this.#nodes)
+    const problems = [...this.#problems, ...validate(this.#name, nodes)]
+    if (problems.length > 0) throw new TopologyError(this.#name, problems)
+    const stores = this.#stores(nodes)
+    return Object.freeze({
+      name: this.#name,
+      nodes,
+      stores,
+      subtopologies: Object.freeze(subtopologiesOf(nodes, stores)),
+    })
+  }
+
+  #add(node: GraphNode): void {
+    if (this.#finished) {
+      throw new TypeError(`${node.name}: the topology ${this.#name} is finished and takes no step`)
+    }
+    this.#nodes.push(node)
+  }
+
+  #isLegal(place: string, topic: string): topic is Topic {
+    if (isTopicName(topic)) return true
+    this.#reportTopic(
+      place,
+      `${JSON.stringify(topic)} is no name for a topic: use 1 to 249 of the letters a-z and A-Z, digits, '.', '_' and '-'`,
+    )
+    return false
+  }
+
+  #reportTopic(place: string, message: string): void {
+    this.report({ code: 'MILLRACE_TOPOLOGY_ILLEGAL_TOPIC', place, message })
+  }
+
+  #stores(nodes: readonly GraphNode[]): readonly TopologyStore[] {
+    const users = new Map<string, string[]>()
+    const stores: TopologyStore[] = []
+    for (const node of nodes) {
+      if (node.kind !== 'processor') continue
+      for (const spec of node.spec.stores ?? []) {
+        const processors = users.get(spec.name)
+        if (processors !== undefined) {
+          processors.push(node.name)
+          continue
+        }
+        const first = [node.name]
+        users.set(spec.name, first)
+        const sourceTopic = this.#mirrored.get(spec.name)
+        const changelog = sourceTopic === undefined ? 'own' : Object.freeze({ sourceTopic })
+        stores.push({ spec, processors: first, changelog })
+      }
+    }
+    for (const store of stores) Object.freeze(Object.freeze(store).processors)
+    return Object.freeze(stores)
+  }
+}
+
+function withChildren(nodes: readonly GraphNode[]): readonly GraphNode[] {
+  const children = new Map<string, string[]>(nodes.map((node) => [node.name, []]))
+  for (const node of nodes) {
+    if (node.kind !== 'source')
+      for (const parent of node.parents) children.get(parent)?.push(node.name)
+  }
+  return Object.freeze(nodes.map((node) => frozen(node, children.get(node.name) ?? [])))
+}
+
+function frozen(node: GraphNode, children: readonly string[]): GraphNode {
+  switch (node.kind) {
+    case 'source': {
+      const topics = Object.freeze([...node.topics])
+      return Object.freeze<SourceNode>({ ...node, topics, children: Object.freeze(children) })
+    }
+    case 'processor': {
+      const parents = Object.freeze([...node.parents])
+      return Object.freeze<ProcessorNode>({ ...node, parents, children: Object.freeze(children) })
+    }
+    case 'sink':
+      return Object.freeze<SinkNode>({ ...node, parents: Object.freeze([...node.parents]) })
+    default:
+      return node satisfies never
+  }
+}

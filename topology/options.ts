@@ -1,0 +1,104 @@
+/** What an author may say about a step. Everything has a default but what only the author can know. */
+import type { EnrichOptions } from '../processors/enrich-options.ts'
+import type { JoinOnceOptions } from '../processors/join-once.ts'
+import type { Reference } from '../processors/payloads.ts'
+import type { ProcessDeclaration } from '../processors/process.ts'
+import type { Serde } from '../serdes/serde.ts'
+import type { PartitionBy, TimestampExtractor } from './graph.ts'
+import type { KStream } from './stream.ts'
+
+/** What a serde of a stream's values writes: null is a tombstone and needs none. */
+export type Written<V> = Exclude<V, null>
+
+/** A name for a step; it shows in describe, messages and metrics. */
+export interface Named {
+  /** Letters, digits, `.`, `_` and `-`; unique in the topology. Default: Kafka Streams' name. */
+  readonly name?: string
+}
+
+/** How a topic is read. */
+export interface SourceOptions<K, V> extends Named {
+  readonly key: Serde<K>
+  readonly value: Serde<V>
+  /** Default: the record's own timestamp. */
+  readonly timestamp?: TimestampExtractor
+  /** How the topic's writers choose the partition, where it is not by the key's bytes. Steps that bring topics together compare it: use one function for all of them. */
+  readonly partitionBy?: PartitionBy<K>
+}
+
+/** How a topic becomes a table. */
+export interface TableOptions<K, V> extends SourceOptions<K, V> {
+  /** Keeps the rows in a store of this name; the topic itself is its changelog. Default: nothing is kept, updates pass. */
+  readonly store?: string
+  /** LevelDB, or memory that is filled from the topic at every start. Default true. */
+  readonly persistent?: boolean
+}
+
+/** A step that changes the value: it has no serde until one is given. */
+export interface ValueStep<V> extends Named {
+  readonly value?: Serde<Written<V>>
+}
+
+/** A step that changes the key: it has no serde until one is given. */
+export interface KeyStep<K> extends Named {
+  readonly key?: Serde<K>
+}
+
+/** A step that changes both. */
+export interface KeyValueStep<K, V> extends KeyStep<K>, ValueStep<V> {}
+
+/** An author's own step. */
+export interface ProcessStep<K, V, L, W>
+  extends KeyValueStep<L, W>, ProcessDeclaration<K, V, L, W> {}
+
+/** How a topic is written. */
+export interface SinkOptions<K, V> extends KeyValueStep<K, V> {
+  /** Chooses the partition by this text. Default: a record whose key is unchanged since its source keeps its partition, any other goes by its key's bytes. */
+  readonly partitionBy?: PartitionBy<K>
+}
+
+/** How a topic is written and read again. */
+export interface ThroughOptions<K, V> extends SinkOptions<K, V> {
+  /** Of the records that are read again. Default: the record's own. */
+  readonly timestamp?: TimestampExtractor
+}
+
+/** How a stream is grouped. */
+export interface GroupOptions<K> {
+  readonly key?: Serde<K>
+}
+
+/** How a count is kept. */
+export interface CountOptions extends Named {
+  /** The name of the store, and so of its changelog. Give one to be able to change the topology later. */
+  readonly store?: string
+  /** LevelDB, or memory that is filled from the changelog at every start. Default true. */
+  readonly persistent?: boolean
+  /** Whether changes go to a changelog topic. Without one the counts are not exactly-once and are lost with the folder. Default true. */
+  readonly logged?: boolean
+}
+
+/** A join step. The sides' serdes are the streams' own where they are known. */
+export type JoinOnceStep<K, L, R, Out> = JoinOnceOptions<L, R, Out> & {
+  readonly key?: Serde<K>
+  readonly left?: Serde<L>
+  readonly right?: Serde<R>
+  /** Of what `join` answers. */
+  readonly value?: Serde<Written<Out>>
+}
+
+/** How a step reads what references stand for: its order, limits and failure policy, as for `enrich`. */
+export type ReadingStep<K, V, Out> = Named &
+  Pick<EnrichOptions<K, V, Out>, 'orderBy' | 'calls' | 'onFailure'>
+
+/** Which reference of a value is resolved, and what the value becomes. */
+export type DereferenceStep<K, V, T, Out> = ReadingStep<K, V, Out> & {
+  /** The stream whose values the references stand for. */
+  readonly from: KStream<K, Reference<T>>
+  /** The reference in a value; null where it has none. */
+  readonly select: (value: V) => Reference<T> | null
+  /** The value with what its reference stands for; null where it has none. */
+  readonly replace: (value: V, payload: T | null) => Out
+  /** Of what `replace` answers. */
+  readonly value?: Serde<Written<Out>>
+}

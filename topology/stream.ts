@@ -1,0 +1,315 @@
+/**
+ * A stream of records while a topology is being declared. A stream is a value: each step answers with
+ * a new one, and using one twice sends its records both ways. The words are Kafka Streams'. Steps
+ * take the whole record, value-only steps the value first. A null value is a tombstone; steps see it
+ * like any other, whatever V says, as in Kafka Streams.
+ */
+import type { StreamRecord } from '../model/record.ts'
+import { byReference } from '../processors/by-reference.ts'
+import { dereference } from '../processors/dereference.ts'
+import type { EnrichOptions } from '../processors/enrich-options.ts'
+import { enrich } from '../processors/enrich.ts'
+import type { Enricher } from '../processors/enricher.ts'
+import { filter, filterNot } from '../processors/filter.ts'
+import { flatMap, flatMapValues } from '../processors/flat-map.ts'
+import { joinOnce } from '../processors/join-once.ts'
+import { mapValues } from '../processors/map-values.ts'
+import { map } from '../processors/map.ts'
+import { merge } from '../processors/merge.ts'
+import type { Dereferenced, Reference } from '../processors/payloads.ts'
+import { foreach, peek } from '../processors/peek.ts'
+import { process } from '../processors/process.ts'
+import { referenceSerde } from '../processors/reference-serde.ts'
+import { selectKey } from '../processors/select-key.ts'
+import type { Serde } from '../serdes/serde.ts'
+import { attachSink, attachSource } from './attach.ts'
+import type * as Fact from './facts.ts'
+import type { AnyProcessorSpec } from './graph.ts'
+import { KGroupedStream } from './grouped.ts'
+import { HIDDEN_PREFIX, PREFIX } from './naming.ts'
+import type * as Option from './options.ts'
+import * as need from './requirements.ts'
+import * as after from './stream-state.ts'
+
+/** Records with keys K and values V. F is what else the compiler knows of them (topology/facts.ts); leave it out to know nothing. */
+export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
+  readonly #state: after.StreamState
+
+  /** Made by the builder and by steps, never by an author. */
+  constructor(state: after.StreamState) {
+    this.#state = state
+  }
+
+  /** The records for which `keep` answers true. */
+  filter(
+    keep: (record: StreamRecord<K, V>) => boolean,
+    { name }: Option.Named = {},
+  ): KStream<K, V, Fact.Passed<F>> {
+    return this.#pass(filter(this.#name(PREFIX.filter, name), keep))
+  }
+
+  /** The records for which `drop` answers false. */
+  filterNot(
+    drop: (record: StreamRecord<K, V>) => boolean,
+    { name }: Option.Named = {},
+  ): KStream<K, V, Fact.Passed<F>> {
+    return this.#pass(filterNot(this.#name(PREFIX.filter, name), drop))
+  }
+
+  /** The same records, after `look` was called with each. What it does outside may happen again after a failure. */
+  peek(
+    look: (record: StreamRecord<K, V>) => void,
+    { name }: Option.Named = {},
+  ): KStream<K, V, Fact.Passed<F>> {
+    return this.#pass(peek(this.#name(PREFIX.peek, name), look))
+  }
+
+  /** Calls `act` with each record and ends the stream there. What it does outside may happen again after a failure. */
+  foreach(act: (record: StreamRecord<K, V>) => void, { name }: Option.Named = {}): void {
+    this.#add(foreach(this.#name(PREFIX.foreach, name), act))
+  }
+
+  /** Each record with the key and value that `mapper` answers. */
+  map<L, W, O extends Option.KeyValueStep<L, W> = Option.Named>(
+    mapper: (record: StreamRecord<K, V>) => readonly [L, W],
+    options?: O & Option.KeyValueStep<L, W>,
+  ): KStream<L, W, Fact.BothChanged<O>> {
+    const node = this.#add(map(this.#name(PREFIX.map, options?.name), mapper))
+    return new KStream(after.bothChanged(this.#state, node, options))
+  }
+
+  /** Each record with the value that `mapper` answers; the key stays. */
+  mapValues<W, O extends Option.ValueStep<W> = Option.Named>(
+    mapper: (value: V, record: StreamRecord<K, V>) => W,
+    options?: O & Option.ValueStep<W>,
+  ): KStream<K, W, Fact.ValueChanged<F, O>> {
+    const node = this.#add(mapValues(this.#name(PREFIX.mapValues, options?.name), mapper))
+    return new KStream(after.valueChanged(this.#state, node, options?.value))
+  }
+
+  /** For each record, one with each key and value that `mapper` answers. */
+  flatMap<L, W, O extends Option.KeyValueStep<L, W> = Option.Named>(
+    mapper: (record: StreamRecord<K, V>) => Iterable<readonly [L, W]>,
+    options?: O & Option.KeyValueStep<L, W>,
+  ): KStream<L, W, Fact.BothChanged<O>> {
+    const node = this.#add(flatMap(this.#name(PREFIX.flatMap, options?.name), mapper))
+    return new KStream(after.bothChanged(this.#state, node, options))
+  }
+
+  /** For each record, one with each value that `mapper` answers; the key stays. */
+  flatMapValues<W, O extends Option.ValueStep<W> = Option.Named>(
+    mapper: (value: V, record: StreamRecord<K, V>) => Iterable<W>,
+    options?: O & Option.ValueStep<W>,
+  ): KStream<K, W, Fact.ValueChanged<F, O>> {
+    const node = this.#add(flatMapValues(this.#name(PREFIX.flatMapValues, options?.name), mapper))
+    return new KStream(after.valueChanged(this.#state, node, options?.value))
+  }
+
+  /** Each record with the key that `keyOf` answers. Steps by key then need `through(topic)` first. */
+  selectKey<L, O extends Option.KeyStep<L> = Option.Named>(
+    keyOf: (record: StreamRecord<K, V>) => L,
+    options?: O & Option.KeyStep<L>,
+  ): KStream<L, V, Fact.KeyChanged<F, O>> {
+    const node = this.#add(selectKey(this.#name(PREFIX.selectKey, options?.name), keyOf))
+    return new KStream(after.keyChanged(this.#state, node, options?.key))
+  }
+
+  /** The records of both streams. It keeps a serde that is the very same in both. */
+  merge<G extends Fact.StreamFacts>(
+    other: KStream<K, V, G>,
+    { name }: Option.Named = {},
+  ): KStream<K, V, Fact.Merged<F, G>> {
+    const node = this.#name(PREFIX.merge, name)
+    const parents = need.parentsOf(this.#state, other.#state, node)
+    this.#state.draft.addProcessor({ spec: merge(node), parents })
+    return new KStream(after.agreed(this.#state, other.#state, node))
+  }
+
+  /** The author's own logic over stores. It may change keys, so steps by key need `through(topic)` after it. */
+  process<L, W, O extends Option.ProcessStep<K, V, L, W> = Option.ProcessStep<K, V, L, W>>(
+    declaration: O & Option.ProcessStep<K, V, L, W>,
+  ): KStream<L, W, Fact.BothChanged<O>> {
+    const node = this.#add(process(this.#state.draft.naming.process(declaration.name), declaration))
+    return new KStream(after.bothChanged(this.#state, node, declaration))
+  }
+
+  /** The records by their key, for `count`. Needs all records of one key in one partition. */
+  groupByKey(this: Fact.ByKeyWithSerde<F>): KGroupedStream<K, V>
+  groupByKey(this: Fact.ByKey<F>, options: Option.GroupOptions<K>): KGroupedStream<K, V>
+  groupByKey({ key }: Option.GroupOptions<K> = {}): KGroupedStream<K, V> {
+    const state = key === undefined ? this.#state : { ...this.#state, key }
+    return new KGroupedStream(state, streamOf)
+  }
+
+  /** Writes the records to a topic. */
+  to(topic: string, options: Option.SinkOptions<K, V> & Fact.SerdesNeeded<F>): void
+  to(this: Fact.SinkSerdes<F>, topic: string): void
+  to(topic: string, options: Option.SinkOptions<K, V> = {}): void {
+    attachSink(this.#state, topic, options)
+  }
+
+  /** Writes the records to a topic and reads them from there: each in the partition of its key, in a sub-topology of its own. */
+  through(
+    topic: string,
+    options: Option.ThroughOptions<K, V> & Fact.SerdesNeeded<F>,
+  ): KStream<K, V, Fact.SourceFacts>
+  through(this: Fact.SinkSerdes<F>, topic: string): KStream<K, V, Fact.SourceFacts>
+  through(
+    topic: string,
+    options: Option.ThroughOptions<K, V> = {},
+  ): KStream<K, V, Fact.SourceFacts> {
+    const serdes = attachSink(this.#state, topic, options)
+    const { timestamp, partitionBy = this.#state.unchangedFrom?.partitionBy } = options
+    const source = {
+      name: this.#name(PREFIX.source),
+      topics: [topic],
+      ...serdes,
+      ...(timestamp === undefined ? {} : { timestamp }),
+      ...(partitionBy === undefined ? {} : { partitionBy }),
+    }
+    return new KStream(attachSource(this.#state.draft, source))
+  }
+
+  /**
+   * Each value replaced by a reference to where it lies in the log: some 40 bytes in joins, stores
+   * and changelogs, whatever the size of the value. Enrich steps see the value itself; `dereference`
+   * brings it back. Records with a null value are dropped.
+   */
+  byReference(
+    this: Fact.AtTopic<F>,
+    options?: Option.Named,
+  ): KStream<K, Reference<V>, Fact.Referenced<F>>
+  byReference({ name: given }: Option.Named = {}): KStream<K, Reference<V>> {
+    const node = this.#hidden(HIDDEN_PREFIX.byReference, given)
+    const topic = need.topicOf(this.#state, node)
+    const serde = need.valueSerde(this.#state, node)
+    this.#add(byReference<K, V>({ name: node }), { hidden: true })
+    const state = after.valueChanged(this.#state, node, referenceSerde<V>())
+    return new KStream({ ...state, payload: { serde, topic, role: 'value' } })
+  }
+
+  /** What references stand for, in their place: of the whole value, or of a reference that `select` finds in it. */
+  dereference(
+    this: Fact.OfReferences<V>,
+    options?: Option.ReadingStep<K, V, Dereferenced<V>>,
+  ): KStream<K, Dereferenced<V>, Fact.Resolved<F>>
+  dereference<T, Out, O extends Option.DereferenceStep<K, V, T, Out>>(
+    options: O & Option.DereferenceStep<K, V, T, Out>,
+  ): KStream<K, Out, Fact.ValueChanged<F, O>>
+  dereference<T, Out>(
+    step: Option.ReadingStep<K, V, Out> & Partial<Option.DereferenceStep<K, V, T, Out>> = {},
+  ): KStream<K, Out> {
+    const { name, from, select, replace, value: given, ...reading } = step
+    const node = this.#hidden(HIDDEN_PREFIX.dereference, name)
+    const payload = need.payloadOf((from ?? this).#state, node)
+    // Without `select` the overloads let only streams of references in, whose payload is the result.
+    const value = (select === undefined ? payload.serde : given) as Serde<Out> | undefined
+    const spec = dereference<K, V, T, Out>({
+      name: node,
+      key: need.keySerde(this.#state, node),
+      value: need.valueSerde(this.#state, node),
+      payload,
+      select: select ?? ((reference) => reference as Reference<T>),
+      replace: replace ?? ((_reference, read) => read as Out),
+      options: value === undefined ? reading : { ...reading, value },
+    })
+    this.#add(spec, { hidden: true })
+    return new KStream(after.valueChanged(this.#state, node, value))
+  }
+
+  /**
+   * Asks a service about each record; the results have the record's key, timestamp and headers. The
+   * step is asynchronous and exactly-once: waiting records stand in a store, offsets are not held
+   * back. A service sees values, also where the stream carries references.
+   */
+  // eslint-disable-next-line max-params -- the fourth is `this`, which is no argument.
+  enrich<R>(
+    this: Fact.Serdes<F>,
+    name: string,
+    enricher: Enricher<K, Dereferenced<V>, R>,
+    options?: EnrichOptions<K, Dereferenced<V>, R>,
+  ): KStream<K, R, Fact.Resolved<F>>
+  enrich<R>(
+    name: string,
+    enricher: Enricher<K, Dereferenced<V>, R>,
+    options: EnrichOptions<K, Dereferenced<V>, R> = {},
+  ): KStream<K, R> {
+    const node = this.#name(PREFIX.enrich, name)
+    const keyed = options.orderBy !== 'partition' && options.orderBy !== 'none'
+    if (keyed) need.keyed(this.#state, node)
+    const { payload } = this.#state
+    const spec = enrich<K, V, R>({
+      name: node,
+      enricher,
+      options,
+      key: need.keySerde(this.#state, node),
+      value: need.valueSerde(this.#state, node),
+      ...(payload === undefined ? {} : { payload }),
+    })
+    this.#add(spec, { keyed })
+    return new KStream(after.valueChanged(this.#state, node, options.value ?? enricher.value))
+  }
+
+  /**
+   * Joins two streams in which each key comes once: whichever side comes first waits in a store, the
+   * second emits and removes it. What never meets its partner is expired by policy. Both sides need
+   * all records of one key in one partition, chosen alike.
+   */
+  // eslint-disable-next-line max-params -- name, two sides and their join read best in a line.
+  joinOnce<R, G extends Fact.StreamFacts, Out, O extends Option.JoinOnceStep<K, V, R, Out>>(
+    this: Fact.ByKey<F>,
+    name: string,
+    other: KStream<K, R, G> & Fact.ByKey<G>,
+    join: (left: V, right: R) => Out,
+    options: O & Option.JoinOnceStep<K, V, R, Out> & Fact.JoinSerdesNeeded<F, G>,
+  ): KStream<K, Out, Fact.ValueChanged<F, O>>
+  // eslint-disable-next-line max-params -- see above.
+  joinOnce<R, Out>(
+    name: string,
+    other: KStream<K, R>,
+    join: (left: V, right: R) => Out,
+    step: Option.JoinOnceStep<K, V, R, Out>,
+  ): KStream<K, Out> {
+    const node = this.#name(PREFIX.joinOnce, name)
+    const [here, there] = [this.#state, other.#state]
+    const parents = need.parentsOf(here, there, node)
+    need.twoSides(here, there, node)
+    need.keyed(here, node)
+    need.keyed(there, node)
+    const { key, left, right, value, ...options } = step
+    const spec = joinOnce<K, V, R, Out>({
+      name: node,
+      key: need.keySerde(here, node, key),
+      left: need.valueSerde(here, node, { given: left, option: 'left' }),
+      right: need.valueSerde(there, node, { given: right, option: 'right' }),
+      join,
+      options,
+    })
+    here.draft.addProcessor({ spec, parents, keyed: true })
+    return new KStream(after.valueChanged(here, node, value))
+  }
+
+  #name(prefix: string, given?: string): string {
+    return this.#state.draft.naming.step(prefix, given)
+  }
+
+  #hidden(prefix: string, given?: string): string {
+    return this.#state.draft.naming.hidden(prefix, given)
+  }
+
+  #add(
+    spec: AnyProcessorSpec,
+    flags: { readonly hidden?: boolean; readonly keyed?: boolean } = {},
+  ): string {
+    this.#state.draft.addProcessor({ spec, parents: [this.#state.node], ...flags })
+    return spec.name
+  }
+
+  #pass(spec: AnyProcessorSpec): KStream<K, V, Fact.Passed<F>> {
+    return new KStream(after.passed(this.#state, this.#add(spec)))
+  }
+}
+
+function streamOf<K, V, F extends Fact.StreamFacts>(state: after.StreamState): KStream<K, V, F> {
+  return new KStream(state)
+}

@@ -1,0 +1,52 @@
+/**
+ * Which nodes run together. Records between two nodes, or a store that both use, put them into one
+ * sub-topology; a topic between them does not. The ids go by each one's first declared node, as in
+ * Kafka Streams.
+ */
+import type { Topic } from '../model/position.ts'
+import type { GraphNode, Subtopology, TopologyStore } from './graph.ts'
+
+/** The connected parts of a graph, in the order of their ids. */
+export function subtopologiesOf(
+  nodes: readonly GraphNode[],
+  stores: readonly TopologyStore[],
+): readonly Subtopology[] {
+  const groups = new Groups()
+  for (const node of nodes) {
+    if (node.kind !== 'source') for (const parent of node.parents) groups.unite(node.name, parent)
+  }
+  for (const { processors } of stores) {
+    for (const processor of processors) groups.unite(processor, processors[0] ?? processor)
+  }
+  const members = Map.groupBy(nodes, (node) => groups.rootOf(node.name))
+  return [...members.entries()].map(([root, group], id) =>
+    Object.freeze({
+      id,
+      nodes: Object.freeze(group),
+      sourceTopics: Object.freeze(group.flatMap((node) => topicsOf(node))),
+      stores: Object.freeze(
+        stores.filter(({ processors }) => groups.rootOf(processors[0] ?? '') === root),
+      ),
+    }),
+  )
+}
+
+function topicsOf(node: GraphNode): readonly Topic[] {
+  return node.kind === 'source' ? node.topics : []
+}
+
+/** Disjoint sets of names. */
+class Groups {
+  readonly #parents = new Map<string, string>()
+
+  rootOf(name: string): string {
+    let root = name
+    for (let up = this.#parents.get(root); up !== undefined; up = this.#parents.get(root)) root = up
+    return root
+  }
+
+  unite(a: string, b: string): void {
+    const [rootA, rootB] = [this.rootOf(a), this.rootOf(b)]
+    if (rootA !== rootB) this.#parents.set(rootA, rootB)
+  }
+}
