@@ -3,35 +3,24 @@
  * begins at committed offsets with fresh processors, and ends by dropping them, as often as the unit
  * rewinds.
  */
-import { inspect } from 'node:util'
-import { MillraceError } from '../model/errors.ts'
-import {
-  asOffset,
-  describePosition,
-  type Offset,
-  type PartitionOffset,
-  type TopicPartition,
-} from '../model/position.ts'
-import type { LogRecord } from '../model/record.ts'
+import { type Offset, type PartitionOffset, type TopicPartition } from '../model/position.ts'
 import type { ProcessorContext, ProcessRecord } from '../processors/processor.ts'
 import { changelogRecord, type ChangelogWrite } from '../state/changelog.ts'
 import type { Checkpoint } from '../state/checkpoint.ts'
 import type { TaskState } from '../state/layers.ts'
 import type { ProcessorNode, SinkNode, SourceNode } from '../topology/graph.ts'
 import type { CommittedOffset } from '../transport/transport.ts'
-import { TransportError } from '../transport/errors.ts'
 import { describeTask, type TaskId } from './assignment.ts'
 import { reachOf, type CommittingTask } from './commit.ts'
-import { deadLetterRecord } from './dead-letter.ts'
-import { processingError } from './failure.ts'
 import { encodeOffsetMetadata } from './offset-metadata.ts'
 import type { OpenStore } from './open-topology.ts'
 import { RecordQueue, type SourceReading } from './record-queue.ts'
 import type { UnitServices } from './services.ts'
+import { RecordFailures } from './record-failures.ts'
 import { sinkProcess } from './sink.ts'
 import { Task } from './task.ts'
 import { taskContext } from './task-context.ts'
-import { wire, type AnyRecord, type Wiring } from './wiring.ts'
+import { wire, type Wiring } from './wiring.ts'
 import { BY_REFERENCE } from '../processors/by-reference.ts'
 
 /** Where an input begins. */
@@ -45,6 +34,7 @@ export class UnitTask implements CommittingTask {
   readonly loop: Task
   readonly state: TaskState
   readonly #services: UnitServices
+  readonly #failures: RecordFailures
   #wiring: Wiring = { sources: new Map(), processors: [] }
   #incarnation = new AbortController()
 
@@ -62,6 +52,7 @@ export class UnitTask implements CommittingTask {
       state: parts.state,
       onWork: parts.services.onWork,
     })
+    this.#failures = new RecordFailures(this.loop, parts.services)
   }
 
   /** Starts from these offsets with processors that remember nothing but their stores. */
@@ -72,7 +63,7 @@ export class UnitTask implements CommittingTask {
       partition: this.taskId.partition,
       context: (node, forward) => this.#context(node, forward),
       sink: (node) => this.#sink(node),
-      onThrown: (error, processor, record) => this.#onThrown(error, processor, record),
+      onThrown: (error, processor, record) => this.#failures.onThrown(error, processor, record),
     })
     this.loop.begin(starts.map((start) => this.#input(start)))
     for (const processor of this.#wiring.processors) await processor.open?.()
@@ -139,7 +130,7 @@ export class UnitTask implements CommittingTask {
       reading: this.#reading(node),
       partitionTime: start.partitionTime,
       events: {
-        onUnreadable: (error, record, at) => this.#onUnreadable(error, record, at),
+        onUnreadable: (error, record, at) => this.#failures.onUnreadable(error, record, at),
         onSchema: this.#services.onWork,
       },
     })
@@ -204,64 +195,6 @@ export class UnitTask implements CommittingTask {
     if (store === undefined) throw new TypeError(`there is no store ${name}`)
     return store
   }
-
-  #onUnreadable(error: Error, record: LogRecord, queue: RecordQueue): void {
-    const { failures, onEvent, counters } = this.#services
-    const { topic, partition } = queue.cursor
-    const place = describePosition({ topic, partition, offset: asOffset(record.offset) })
-    if (failures.deserialization === 'stop') throw error
-    if (failures.deserialization === 'dead-letter') this.#sendDeadLetter(error, record, queue)
-    counters.counter({ task: this.loop.id, processor: topic, name: 'dropped-records' })()
-    onEvent({ kind: 'skipped', place, error })
-  }
-
-  #onThrown(error: Error, processor: string, record: AnyRecord): void {
-    const { failures, onEvent, counters } = this.#services
-    const source = this.loop.source()
-    const place =
-      source === undefined
-        ? `an answer for key ${describeKey(record.key)}`
-        : describePosition({ ...source, offset: asOffset(source.record.offset) })
-    if (failures.processing === 'stop' || !isSkippable(error)) {
-      throw isSkippable(error) ? processingError(error, processor, place) : error
-    }
-    if (failures.processing === 'dead-letter' && source !== undefined) {
-      const { outputs, deadLetters } = this.#services
-      outputs.emit(
-        deadLetterRecord(
-          { error, ...letterOf(source.record), ...source, offset: source.record.offset },
-          deadLetters,
-        ),
-      )
-    }
-    counters.counter({ task: this.loop.id, processor, name: 'dropped-records' })()
-    onEvent({ kind: 'skipped', place, error })
-  }
-
-  #sendDeadLetter(error: Error, record: LogRecord, queue: RecordQueue): void {
-    const { outputs, deadLetters } = this.#services
-    const { topic, partition } = queue.cursor
-    const letter = { error, ...letterOf(record), topic, partition, offset: record.offset }
-    outputs.emit(deadLetterRecord(letter, deadLetters))
-  }
-}
-
-function letterOf(record: LogRecord) {
-  const { key, value, timestamp, headers } = record
-  return { key, value, timestamp, headers }
-}
-
-/** Errors of the log, of state and of the configuration are not the record's: leaving it out would hide them. */
-function isSkippable(error: Error): boolean {
-  if (error instanceof TransportError) return false
-  if (!(error instanceof MillraceError)) return true
-  if (error.code === 'MILLRACE_PROCESSING_FAILED' || error.code === 'MILLRACE_NO_DEAD_LETTER_TOPIC')
-    return false
-  return !error.code.startsWith('MILLRACE_STATE_')
-}
-
-function describeKey(key: unknown): string {
-  return (typeof key === 'string' ? key : inspect(key)).slice(0, 200)
 }
 
 function committedAt(
