@@ -42,7 +42,7 @@ export class MemoryHome implements StateHome {
     readonly settle?: (writes: readonly DatabaseWrite[]) => Promise<void>
   }) {
     this.processId = options.processId
-    this.disks = options.disks ?? new Map()
+    this.disks = options.disks ?? new Map<string, MemoryDisk>()
     this.#settle = options.settle
   }
 

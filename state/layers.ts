@@ -35,7 +35,7 @@ export interface StateLimits extends SliceLimits {
   readonly flushBytes: number
   /** Longest time a committed write waits for a flush. Default 2 s. */
   readonly flushIntervalMs: number
-  /** Committed bytes not yet in the database that make the task wait for it (`isCongested`). Default 64 MiB. */
+  /** Committed bytes not yet in the database that make the task wait for it (`isCongested`). Default 32 MiB: one generation on its way and one behind it. */
   readonly unflushedBytes: number
   /** Bytes of the read cache. Default 16 MiB. */
   readonly cacheBytes: number
@@ -50,7 +50,7 @@ export const STATE_LIMITS: StateLimits = {
   ...SLICE_LIMITS,
   flushBytes: 16 * MIB,
   flushIntervalMs: 2_000,
-  unflushedBytes: 64 * MIB,
+  unflushedBytes: 32 * MIB,
   cacheBytes: 16 * MIB,
   restampMs: 3_600_000,
 }

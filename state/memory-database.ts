@@ -58,7 +58,7 @@ class CrashableMap implements MemoryDatabase {
     const text = key.toString('latin1')
     const written = this.#inFlight?.get(text)
     if (written !== undefined) return written ?? undefined
-    return written === null ? undefined : this.disk.entries.get(text)
+    return this.disk.entries.get(text)
   }
 
   async write(writes: readonly DatabaseWrite[]): Promise<void> {

@@ -15,7 +15,8 @@ import {
 } from '../../state/memory-database.ts'
 import type { DatabaseWrite } from '../../state/store.ts'
 import { withTimestamp } from '../../state/timestamped.ts'
-import { handClock, seeded } from './fixtures.ts'
+import { handClock } from './fixtures.ts'
+import { seeded } from './fixtures-random.ts'
 
 const topicId = 'c3f5b0f2-0000-4000-8000-000000000001'
 const NAMES = ['one', 'two'] as const
