@@ -3,6 +3,7 @@
  * that uses it: only the opened half knows the topic and the registry. Deserializing reads a range of
  * a buffer in place, so that the record loop makes no view per field.
  */
+import type { Clock } from '../model/clock.ts'
 import type { Registry } from './registry.ts'
 
 /** The declared half: a plain value that can be printed and shared. */
@@ -21,6 +22,8 @@ export interface SerdeContext {
   readonly topic: string
   readonly role: 'key' | 'value'
   readonly registry: Registry
+  /** Lets a serde remember for a while what its registry does not have; without it, it asks each time. */
+  readonly clock?: Clock
 }
 
 /** The running half. Calls are synchronous and do not keep the buffer, unless the type says so (bytes are views). */
