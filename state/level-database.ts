@@ -49,6 +49,9 @@ export async function openLevelDatabase(
 ): Promise<OpenedDatabase> {
   try {
     await mkdir(dirname(folder), { recursive: true })
+    // One folder alone, for a recursive mkdir never returns where the file system answers "no such
+    // folder" instead of "forbidden", and LevelDB's binding makes one.
+    if (!(await exists(folder))) await mkdir(folder)
     if (await exists(join(folder, DAMAGED_MARK))) return await replace(folder, options)
     try {
       return { database: await open(folder, options) }

@@ -10,6 +10,9 @@ import { openLevelDatabase } from '../../state/level-database.ts'
 import { memoryDatabase } from '../../state/memory-database.ts'
 import { commitWrites, replay, STORES, TOPIC_ID } from './kill-commit.ts'
 
+/** Not `process.stdout.fd`: to ask for it makes the pipe non-blocking, and a full one is then an error. */
+const STDOUT = 1
+
 const [folder = '', committedText = '0'] = process.argv.slice(2)
 const clock = systemClock()
 const { database } = await openLevelDatabase(folder)
@@ -30,7 +33,7 @@ for (;;) {
     else state.store(store).put(key, value)
   }
   for (const _ of state.seal());
-  writeSync(process.stdout.fd, `${n}\n`)
+  writeSync(STDOUT, `${n}\n`)
   const checkpoint = { offset: asOffset(n), topicId: TOPIC_ID }
   state.commit(new Map(STORES.map(({ name }) => [name, checkpoint])))
   committed = n
