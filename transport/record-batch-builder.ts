@@ -12,6 +12,8 @@ import { MAX_VARINT_BYTES, varintBytes, writeVarint } from './varint.ts'
 
 /** A key or value of this many bytes or more is not copied: below, the copy is cheaper than one more part. */
 export const IN_PLACE_BYTES = 8 * 1024
+/** What a record takes besides its key, value and headers: six varints and a byte. */
+const FIXED_BYTES_AT_MOST = 6 * MAX_VARINT_BYTES + 1
 const FIRST_SCRATCH_BYTES = 1024
 const LARGEST_SCRATCH_BYTES = 256 * 1024
 
@@ -98,9 +100,8 @@ export class RecordBatchBuilder {
     this.#flushScratch()
     const head = this.#parts[0]
     if (head === undefined) throw new TypeError('a sealed batch without its header')
-    writeLong(head, AT.baseOffset, stamp.baseOffset)
+    placeBatch(head, stamp)
     head.writeInt32BE(this.#partBytes - AT.leaderEpoch, AT.length)
-    head.writeInt32BE(stamp.leaderEpoch, AT.leaderEpoch)
     head[AT.magic] = 2
     const transactional = stamp.transactional ? ATTRIBUTE.transactional : 0
     head.writeInt16BE(transactional | (this.#control ? ATTRIBUTE.control : 0), AT.attributes)
@@ -161,15 +162,29 @@ export class RecordBatchBuilder {
   }
 }
 
+/** Gives a sealed batch, by its first part, the place where it lies: neither field is under the CRC. */
+export function placeBatch(
+  head: Buffer,
+  { baseOffset, leaderEpoch }: { readonly baseOffset: number; readonly leaderEpoch: number },
+): void {
+  writeLong(head, AT.baseOffset, baseOffset)
+  head.writeInt32BE(leaderEpoch, AT.leaderEpoch)
+}
+
 /** Bytes of a batch that holds `record` alone: what a topic's `max.message.bytes` is compared with. */
 export function loneBatchBytes(record: BatchRecord): number {
   const body = bodyBytes(record, 0, 0)
   return BATCH_HEADER_BYTES + varintBytes(body) + body
 }
 
-/** Bytes by which `record` can make a batch longer, at most. */
-export function recordBytesAtMost(record: BatchRecord): number {
-  return loneBatchBytes(record) - BATCH_HEADER_BYTES + 2 * MAX_VARINT_BYTES
+/** Bytes by which `record` can make a batch longer, at most: a bound that is cheap to tell. */
+export function recordBytesAtMost({ key, value, headers }: BatchRecord): number {
+  let bytes = FIXED_BYTES_AT_MOST + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const header of headers) {
+    // A UTF-16 unit takes at most three bytes in UTF-8.
+    bytes += 2 * MAX_VARINT_BYTES + header.key.length * 3 + (header.value?.length ?? 0)
+  }
+  return bytes
 }
 
 /** A sealed control batch: the marker that ends a transaction in one partition. */

@@ -1,0 +1,56 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../runtime/system-clock.ts'
+import { transportConformance, type TransportHarness } from '../../transport/conformance.ts'
+import { EmbeddedTransport } from '../../transport/embedded/embedded-transport.ts'
+import type { EmbeddedLogOptions } from '../../transport/embedded/limits.ts'
+import { openEmbeddedLog } from '../../transport/embedded/open.ts'
+
+/** What a log can be asked only once there is retention, compaction or replication. */
+const NOT_YET = 3
+
+const root = await mkdtemp(join(tmpdir(), 'millrace-embedded-'))
+afterAll(() => rm(root, { recursive: true, force: true }))
+let folders = 0
+
+function harness(options: Partial<EmbeddedLogOptions>): TransportHarness {
+  const clock = systemClock()
+  let folder = ''
+  const open = () => openEmbeddedLog({ folder, clock, ...options })
+  return {
+    clock,
+    open: () => {
+      folders += 1
+      folder = join(root, `log-${folders}`)
+      return open()
+    },
+    reopen: open,
+    crash: async (log) => {
+      if (log instanceof EmbeddedTransport) await log.abandon()
+    },
+  }
+}
+
+describe('an embedded log', () => {
+  const leftOut = transportConformance(harness({}), it)
+  it('leaves out only what needs retention, compaction or replication', () => {
+    expect(leftOut).toHaveLength(NOT_YET)
+  })
+})
+
+describe('an embedded log of tiny segments, one open file and no pooled buffers', () => {
+  const tiny = {
+    segmentBytes: 500,
+    batchBytes: 200,
+    openFiles: 1,
+    pooledBytes: 0,
+    indexBatchRows: 1,
+  }
+  transportConformance(harness(tiny), it)
+})
+
+describe('an embedded log that syncs', () => {
+  transportConformance(harness({ durability: 'fsync' }), it)
+})

@@ -1,0 +1,199 @@
+/**
+ * The log as its one process has it: topics, partitions, groups and producers over one index. This
+ * half stands where a broker does in Kafka, and knows nothing of the port's readers and producers,
+ * which are its clients within the process.
+ */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asPartition, type Topic, type TopicPartition } from '../../model/position.ts'
+import { TransportError } from '../errors.ts'
+import { logClosed, topicExists, unknownPartition } from '../log-errors.ts'
+import type { NewTopic, TopicConfig } from '../transport.ts'
+import type { GroupOffset, GroupOffsets } from './group-offsets.ts'
+import { partitionKeys, TOPIC_PREFIX, type TopicRow } from './index-rows.ts'
+import type { RowChange } from './log-index.ts'
+import { openPartition } from './open-partition.ts'
+import type { LogResources, PartitionLog } from './partition-log.ts'
+import type { Producers } from './producers.ts'
+
+/** The default of `max.message.bytes`, as in Kafka. */
+const MAX_MESSAGE_BYTES = 1_048_576
+
+/** A topic that exists. */
+export interface TopicLog {
+  readonly topic: Topic
+  readonly topicId: string
+  readonly config: TopicConfig
+  /** The largest batch it takes. */
+  readonly maxMessageBytes: number
+  readonly partitions: readonly PartitionLog[]
+}
+
+/** What an opened log is made of. */
+export interface EmbeddedLogParts {
+  readonly path: string
+  readonly topicsFolder: string
+  readonly resources: LogResources
+  readonly topics: Map<Topic, TopicLog>
+  readonly groups: GroupOffsets
+  readonly producers: Producers
+  readonly partitionsPerTopic: number
+  /** Gives the folder free. */
+  readonly release: () => Promise<void>
+}
+
+/** An opened embedded log. */
+export class EmbeddedLog implements AsyncDisposable {
+  readonly producers: Producers
+  readonly groups: GroupOffsets
+  readonly #parts: EmbeddedLogParts
+  readonly #topics: Map<Topic, TopicLog>
+  #closed: Promise<void> | undefined
+
+  constructor(parts: EmbeddedLogParts) {
+    this.#parts = parts
+    this.producers = parts.producers
+    this.groups = parts.groups
+    this.#topics = parts.topics
+  }
+
+  get resources(): LogResources {
+    return this.#parts.resources
+  }
+
+  /** Throws MILLRACE_LOG_CLOSED once the log is closed. */
+  assertOpen(): void {
+    if (this.#closed !== undefined) throw logClosed(`embedded log in ${this.#parts.path}`)
+  }
+
+  /** The topics that exist, in the order of their names. */
+  topics(): readonly TopicLog[] {
+    return [...this.#topics.values()].sort((a, b) => (a.topic < b.topic ? -1 : 1))
+  }
+
+  topic(topic: Topic): TopicLog | undefined {
+    return this.#topics.get(topic)
+  }
+
+  /** A partition. Throws MILLRACE_UNKNOWN_PARTITION. */
+  partition(at: TopicPartition): PartitionLog {
+    const partition = this.#topics.get(at.topic)?.partitions[at.partition]
+    if (partition === undefined) throw unknownPartition(at)
+    return partition
+  }
+
+  /** Makes a topic. Throws MILLRACE_TOPIC_EXISTS. */
+  async createTopic({ topic, partitions, config = {} }: NewTopic): Promise<void> {
+    if (this.#topics.has(topic)) throw topicExists(topic)
+    assertCreatable({ topic, partitions, config }, this.#parts.partitionsPerTopic)
+    const row: TopicRow = { topicId: this.resources.clock.uuid(), partitions, config }
+    // What a deletion left behind when its process died.
+    await rm(join(this.#parts.topicsFolder, topic), { recursive: true, force: true })
+    const opened = await openTopic(topic, row, { ...this.#parts, keepSequencesSince: 0 })
+    if (this.#topics.has(topic)) throw topicExists(topic)
+    this.#topics.set(topic, opened)
+    await this.#write([{ key: `${TOPIC_PREFIX}${topic}`, value: row }])
+  }
+
+  /** Deletes a topic with its records and the offsets of groups in it. */
+  async deleteTopic(topic: Topic): Promise<void> {
+    const deleted = this.#topics.get(topic)
+    if (deleted === undefined) throw unknownPartition({ topic, partition: asPartition(0) })
+    this.#topics.delete(topic)
+    const rows: RowChange[] = [{ key: `${TOPIC_PREFIX}${topic}`, value: undefined }]
+    for (const partition of deleted.partitions) {
+      await partition.stop(unknownPartition(partition))
+      rows.push(...(await this.#rowsOf(partition)))
+    }
+    await this.#write([...rows, ...this.groups.forgettingRows(topic)])
+    this.groups.forget(topic)
+    const folder = join(this.#parts.topicsFolder, topic)
+    await this.resources.files.drop(join(folder, '/'))
+    await rm(folder, { recursive: true, force: true })
+  }
+
+  /** Commits offsets outside any transaction. */
+  async commitOffsets(offsets: readonly GroupOffset[]): Promise<void> {
+    await this.#write(this.groups.rows(offsets))
+    this.groups.apply(offsets)
+  }
+
+  /** Waits for what is under way, closes every file and gives the folder free. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    const failure = logClosed(`embedded log in ${this.#parts.path}`)
+    await this.producers.close()
+    for (const { partitions } of this.#topics.values()) {
+      for (const partition of partitions) await partition.stop(failure)
+    }
+    try {
+      await this.resources.index.close()
+      await this.resources.files.close()
+    } finally {
+      await this.#parts.release()
+    }
+  }
+
+  async #rowsOf(partition: PartitionLog): Promise<readonly RowChange[]> {
+    const keys = partitionKeys(partition.topicId, partition.partition)
+    const { end, ...prefixes } = keys
+    const rows: RowChange[] = [{ key: end, value: undefined }]
+    for (const prefix of Object.values(prefixes)) {
+      for (const [rest] of await this.resources.index.list(prefix)) {
+        rows.push({ key: prefix + rest, value: undefined })
+      }
+    }
+    return rows
+  }
+
+  async #write(rows: readonly RowChange[]): Promise<void> {
+    await this.resources.index.write(rows, { sync: this.resources.durability === 'fsync' })
+  }
+}
+
+function assertCreatable(
+  { topic, partitions, config }: NewTopic,
+  partitionsPerTopic: number,
+): void {
+  if (!Number.isSafeInteger(partitions) || partitions < 1 || partitions > partitionsPerTopic) {
+    const what = `a number of partitions from 1 to ${partitionsPerTopic}, not ${partitions}`
+    throw unusableTopic(topic, what)
+  }
+  const bytes = config?.['max.message.bytes']
+  if (bytes !== undefined && !/^[1-9][0-9]{0,9}$/.test(bytes)) {
+    throw unusableTopic(topic, `a max.message.bytes that is a whole number of bytes, not ${bytes}`)
+  }
+}
+
+function unusableTopic(topic: Topic, what: string): TransportError {
+  return new TransportError('MILLRACE_TOPIC_CONFIG', 'fatal', {
+    message: `Topic ${topic} was not created: it needs ${what}. Correct that and create it again.`,
+    place: topic,
+  })
+}
+
+/** Opens the partitions of a topic. */
+export async function openTopic(
+  topic: Topic,
+  row: TopicRow,
+  from: {
+    readonly topicsFolder: string
+    readonly resources: LogResources
+    readonly keepSequencesSince: number
+  },
+): Promise<TopicLog> {
+  const { topicId, config } = row
+  const opening = Array.from({ length: row.partitions }, (_, number) => {
+    const folder = join(from.topicsFolder, topic, String(number))
+    const place = { topic, partition: asPartition(number), topicId, folder }
+    const { keepSequencesSince } = from
+    return openPartition({ ...place, keepSequencesSince }, from.resources)
+  })
+  const partitions = await Promise.all(opening)
+  const maxMessageBytes = Number(config['max.message.bytes'] ?? MAX_MESSAGE_BYTES)
+  return { topic, topicId, config, maxMessageBytes, partitions }
+}

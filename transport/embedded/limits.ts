@@ -1,0 +1,66 @@
+/** What can be set when an embedded log is opened, with the named limits and their defaults. */
+import type { Clock } from '../../model/clock.ts'
+
+/**
+ * - process: a transaction survives the death of the process; the operating system writes it out
+ * - fsync: every acknowledgement and every commit waits until the disk has it
+ */
+export type Durability = 'process' | 'fsync'
+
+/** How an embedded log is opened. */
+export interface EmbeddedLogOptions extends Partial<EmbeddedLogLimits> {
+  /** Made where it does not exist. It must be empty or an embedded log. */
+  readonly folder: string
+  readonly clock: Clock
+  /** Default: process. */
+  readonly durability?: Durability
+}
+
+/** Every bound of an embedded log. */
+export interface EmbeddedLogLimits {
+  /** Bytes after which a partition goes on in a new segment file. Default: 256 MiB. */
+  readonly segmentBytes: number
+  /** Bytes up to which a producer gathers records into one batch; a larger record is a batch alone. Default: 1 MiB. */
+  readonly batchBytes: number
+  /** Bytes that one write hands to the disk at most, or one batch. Default: 16 MiB. */
+  readonly writeBytes: number
+  /** Writes that a producer has under way per partition, so that the CRC of one overlaps the write of another. Default: 2. */
+  readonly writesInFlight: number
+  /** Bytes of queued records at which a producer starts to write without being asked to flush. Default: 1 MiB. */
+  readonly writeAheadBytes: number
+  /** Milliseconds after which it starts to write whatever is queued. Default: 5. */
+  readonly lingerMs: number
+  /** Bytes that a producer queues at most; a record beyond is refused at the next flush. Default: 512 MiB. */
+  readonly producerBytes: number
+  /** Segment files that are kept open between uses. Default: 256. */
+  readonly openFiles: number
+  /** Bytes of read buffers kept for the next read. Default: 64 MiB. */
+  readonly pooledBytes: number
+  /** Rows that one write to the index gathers at most, one waiting change in any case. Default: 10,000. */
+  readonly indexBatchRows: number
+  /** The timeout of a transaction whose producer names none. Default: 60,000. */
+  readonly transactionTimeoutMs: number
+  /** How long a producer's sequences and a transactional id are kept after their last use. Default: 7 days. */
+  readonly producerExpiryMs: number
+  /** Partitions of one topic at most. Default: 10,000. */
+  readonly partitionsPerTopic: number
+}
+
+const MIB = 1024 * 1024
+
+/** The defaults of every limit. */
+export const EMBEDDED_LOG_LIMITS: EmbeddedLogLimits = Object.freeze({
+  segmentBytes: 256 * MIB,
+  batchBytes: MIB,
+  writeBytes: 16 * MIB,
+  writesInFlight: 2,
+  writeAheadBytes: MIB,
+  lingerMs: 5,
+  producerBytes: 512 * MIB,
+  openFiles: 256,
+  pooledBytes: 64 * MIB,
+  indexBatchRows: 10_000,
+  transactionTimeoutMs: 60_000,
+  producerExpiryMs: 7 * 24 * 3600 * 1000,
+  partitionsPerTopic: 10_000,
+})

@@ -1,0 +1,106 @@
+/**
+ * The folder of an embedded log: what marks it, and who holds it. A folder that is neither empty nor
+ * marked is never written into, because it is somebody else's.
+ */
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asError } from '../../model/errors.ts'
+import { TransportError } from '../errors.ts'
+
+/** The version of the layout that this code writes. A folder of a later one is refused. */
+export const FORMAT_VERSION = 1
+
+const FORMAT = 'millrace-embedded-log'
+const MARK = 'embedded-log.json'
+const MARK_DRAFT = 'embedded-log.json.new'
+const HOLDER = 'holder.json'
+
+/** The places in the folder of a log. */
+export interface LogFolder {
+  readonly path: string
+  readonly index: string
+  readonly topics: string
+}
+
+/** Makes or checks the folder. Writes nothing into a folder that is not empty and not a log. */
+export async function prepareFolder(path: string): Promise<LogFolder> {
+  try {
+    await mkdir(path, { recursive: true })
+    const names = await readdir(path)
+    if (names.includes(MARK)) checkMark(await readFile(join(path, MARK), 'utf8'), path)
+    else if (names.some((name) => name !== MARK_DRAFT)) throw foreign(path)
+    else await mark(path)
+    const folder = { path, index: join(path, 'index'), topics: join(path, 'topics') }
+    await mkdir(folder.topics, { recursive: true })
+    return folder
+  } catch (error) {
+    throw error instanceof TransportError ? error : unusable(path, error)
+  }
+}
+
+/** Names this process as the holder, for the message that a second one gets. */
+export async function nameHolder(folder: LogFolder): Promise<void> {
+  await writeFile(join(folder.path, HOLDER), `${JSON.stringify({ pid: process.pid })}\n`)
+}
+
+/** The pid of the process that last named itself, if one did. */
+export async function holderPid(folder: LogFolder): Promise<number | undefined> {
+  try {
+    const holder: unknown = JSON.parse(await readFile(join(folder.path, HOLDER), 'utf8'))
+    const pid =
+      typeof holder === 'object' && holder !== null && 'pid' in holder ? holder.pid : undefined
+    return typeof pid === 'number' ? pid : undefined
+  } catch {
+    // The file is a courtesy: without it the message says "another process".
+    return undefined
+  }
+}
+
+/** The holder lets go. */
+export async function dropHolder(folder: LogFolder): Promise<void> {
+  await rm(join(folder.path, HOLDER), { force: true })
+}
+
+/** By a rename, so that a crash leaves no mark that cannot be read. */
+async function mark(path: string): Promise<void> {
+  const text = JSON.stringify({ format: FORMAT, version: FORMAT_VERSION })
+  await writeFile(join(path, MARK_DRAFT), `${text}\n`)
+  await rename(join(path, MARK_DRAFT), join(path, MARK))
+}
+
+function checkMark(text: string, path: string): void {
+  let mark: unknown
+  try {
+    mark = JSON.parse(text)
+  } catch {
+    throw foreign(path)
+  }
+  if (typeof mark !== 'object' || mark === null) throw foreign(path)
+  if (!('format' in mark) || mark.format !== FORMAT || !('version' in mark)) throw foreign(path)
+  if (typeof mark.version === 'number' && mark.version <= FORMAT_VERSION) return
+  throw new TransportError('MILLRACE_LOG_VERSION', 'fatal', {
+    message:
+      `The embedded log in ${path} has format ${String(mark.version)}, and this millrace knows ` +
+      `formats up to ${FORMAT_VERSION}. Update millrace, or use another folder.`,
+    place: path,
+  })
+}
+
+function foreign(path: string): TransportError {
+  return new TransportError('MILLRACE_NOT_A_LOG', 'fatal', {
+    message:
+      `The folder ${path} is not empty and is not an embedded log (it has no valid ${MARK}). ` +
+      'Nothing was written. Name an empty folder, or one that does not exist yet.',
+    place: path,
+  })
+}
+
+function unusable(path: string, cause: unknown): TransportError {
+  return new TransportError('MILLRACE_LOG_FOLDER', 'fatal', {
+    message:
+      `The folder ${path} of the embedded log cannot be made or used: ${asError(cause).message}. ` +
+      'Name a folder that this user may make and write, whose parents are folders.',
+    place: path,
+    cause,
+  })
+}

@@ -1,0 +1,227 @@
+/**
+ * One partition: its segments, who has a transaction open in it, and how far readers may see.
+ *
+ * `end` is what the index has: nobody, not even a read_uncommitted reader, sees further. There are no
+ * markers in the segments. The index knows which transactions are open and which were aborted, so
+ * that one batch of it ends a transaction in all its partitions, and the memory here follows only
+ * once that batch was written.
+ */
+import type { LogRecord } from '../../model/record.ts'
+import type { Offset, Partition, Topic, TopicPartition } from '../../model/position.ts'
+import type { BatchHeader } from '../record-batch.ts'
+import type { Isolation } from '../transport.ts'
+import type { AbortedRanges } from './aborted-ranges.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import { padded, type EndRow, type PartitionKeys } from './index-rows.ts'
+import type { RowChange } from './log-index.ts'
+import { PartitionWriter, type Append, type WriterResources } from './partition-writer.ts'
+import type { ProducerSequences } from './producer-sequences.ts'
+import { readRegion, type BatchPlace, type RegionRead } from './region.ts'
+import type { Segment } from './segment.ts'
+
+/** What all partitions of a log share. */
+export interface LogResources extends WriterResources {
+  readonly buffers: BufferPool
+}
+
+/** What is known of a partition when it is opened. */
+export interface PartitionState {
+  readonly topicId: string
+  readonly keys: PartitionKeys
+  readonly folder: string
+  readonly row: EndRow
+  readonly segments: Segment[]
+  /** First offsets of open transactions, by producer id. */
+  readonly open: Map<number, number>
+  readonly aborted: AbortedRanges
+  readonly sequences: ProducerSequences
+  /** Why the partition cannot be used, where it was found damaged. */
+  readonly damage: Error | undefined
+}
+
+/** How far a read goes. */
+export interface ReadBounds {
+  readonly isolation: Isolation
+  /** Batches beyond the first come only where they fit. */
+  readonly maxBytes: number
+  /** Where the batch begins, as the read before told it. */
+  readonly place?: BatchPlace | undefined
+}
+
+/** How a transaction ends. */
+export type Outcome = 'commit' | 'abort'
+
+/** A partition of the log, as its one writing process sees it. */
+export class PartitionLog implements TopicPartition {
+  readonly topic: Topic
+  readonly partition: Partition
+  readonly topicId: string
+  readonly #state: PartitionState
+  readonly #buffers: BufferPool
+  readonly #writer: PartitionWriter
+  readonly #watchers = new Set<() => void>()
+  #end: number
+  #failure: Error | undefined
+
+  constructor(at: TopicPartition, state: PartitionState, resources: LogResources) {
+    this.topic = at.topic
+    this.partition = at.partition
+    this.topicId = state.topicId
+    this.#state = state
+    this.#buffers = resources.buffers
+    this.#end = state.row.end
+    this.#failure = state.damage
+    this.#writer = new PartitionWriter(state, resources, {
+      written: (append, baseOffset) => this.#began(append, baseOffset),
+      recorded: (end) => {
+        this.#end = end
+        this.#notify()
+      },
+    })
+  }
+
+  /** The first offset that is kept. */
+  get start(): Offset {
+    this.#assertUsable()
+    return 0 as Offset
+  }
+
+  /** The end that a reader of this isolation has. Throws what stopped the partition. */
+  endFor(isolation: Isolation): Offset {
+    this.#assertUsable()
+    let end = this.#end
+    if (isolation === 'read_committed') {
+      for (const first of this.#state.open.values()) end = Math.min(end, first)
+    }
+    return end as Offset
+  }
+
+  /** Calls `run` whenever more can be read, or nothing more at all. Returns what ends that. */
+  watch(run: () => void): () => void {
+    this.#watchers.add(run)
+    return () => {
+      this.#watchers.delete(run)
+    }
+  }
+
+  /** Appends; resolves with the offset of the last record once the index has it. */
+  async append(append: Append): Promise<Offset> {
+    this.#assertUsable()
+    const { lastOffset, recorded } = await this.#writer.append(append)
+    await recorded
+    return lastOffset as Offset
+  }
+
+  /** Waits until the disk has what transactions wrote here. */
+  async sync(): Promise<void> {
+    await this.#writer.sync()
+  }
+
+  /** The rows that end a producer's transaction here. None of its appends may be under way. */
+  endingRows(producerId: number, outcome: Outcome): readonly RowChange[] {
+    const first = this.#state.open.get(producerId)
+    if (first === undefined) return []
+    const { openPrefix, abortedPrefix } = this.#state.keys
+    const closed = { key: `${openPrefix}${producerId}`, value: undefined }
+    if (outcome === 'commit') return [closed]
+    const key = `${abortedPrefix}${producerId}:${padded(first)}`
+    return [closed, { key, value: this.#writer.nextOffset - 1 }]
+  }
+
+  /** Shows what `endingRows` made so: called once the index has it. */
+  endTransaction(producerId: number, outcome: Outcome): void {
+    const first = this.#state.open.get(producerId)
+    if (first === undefined) return
+    if (outcome === 'abort') {
+      this.#state.aborted.add(producerId, first, this.#writer.nextOffset - 1)
+    }
+    this.#state.open.delete(producerId)
+    this.#notify()
+  }
+
+  /**
+   * Reads batches that lie together, the one with `offset` first; undefined where a reader of this
+   * isolation sees no more. Throws MILLRACE_LOG_DAMAGED, or what stopped the partition.
+   */
+  async read(
+    offset: number,
+    { isolation, maxBytes, place }: ReadBounds,
+  ): Promise<RegionRead | undefined> {
+    const limit = this.endFor(isolation)
+    if (offset >= limit) return undefined
+    const hides = isolation === 'read_committed' ? this.#isAborted : shows
+    return await this.#readRegion({ offset, place, limit, maxBytes, hides })
+  }
+
+  /** The record at an offset, whatever became of its transaction; undefined where there is none. */
+  async readAt(
+    offset: number,
+  ): Promise<{ readonly record: LogRecord; readonly leaderEpoch: number } | undefined> {
+    if (offset >= this.endFor('read_uncommitted')) return undefined
+    const read = await this.#readRegion({
+      offset,
+      place: undefined,
+      limit: offset + 1,
+      maxBytes: 0,
+      hides: shows,
+    })
+    const record = read.records[0]
+    return record?.offset === offset ? { record, leaderEpoch: read.leaderEpoch } : undefined
+  }
+
+  /** Producers that have a transaction open here. */
+  get openProducers(): readonly number[] {
+    return [...this.#state.open.keys()]
+  }
+
+  /** Ends every use, for the topic was deleted or the log is closed; waits for the writes under way. */
+  async stop(failure: Error): Promise<void> {
+    this.#failure = failure
+    this.#notify()
+    await this.#writer.settle()
+    this.#state.open.clear()
+  }
+
+  async #readRegion(from: {
+    readonly offset: number
+    readonly place: BatchPlace | undefined
+    readonly limit: number
+    readonly maxBytes: number
+    readonly hides: (header: BatchHeader) => boolean
+  }): Promise<RegionRead> {
+    const { offset, place, limit, maxBytes, hides } = from
+    const segment = this.#state.segments.findLast(({ base }) => base <= offset)
+    if (segment === undefined) throw new TypeError(`no segment holds offset ${offset}`)
+    await segment.load()
+    const whole = segment.region(offset)
+    const start = place?.segment === segment.base ? place.start : 0
+    const isInside = start > whole.start && start < whole.end
+    const region = isInside ? { offset, start, end: whole.end } : whole
+    const { topic } = this
+    const buffers = this.#buffers
+    const bounds = { fromOffset: offset, limit, maxBytes }
+    return await readRegion({ segment, region, topic, buffers, ...bounds, hides })
+  }
+
+  readonly #isAborted = ({ transactional, producerId, baseOffset }: BatchHeader): boolean =>
+    transactional && this.#state.aborted.has(producerId, baseOffset)
+
+  /** Holds the last stable offset back before anything of the transaction can be seen. */
+  #began({ transactional, producerId }: Append, baseOffset: number): readonly RowChange[] {
+    if (!transactional || this.#state.open.has(producerId)) return []
+    this.#state.open.set(producerId, baseOffset)
+    return [{ key: `${this.#state.keys.openPrefix}${producerId}`, value: baseOffset }]
+  }
+
+  #notify(): void {
+    for (const run of this.#watchers) run()
+  }
+
+  #assertUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+}
+
+function shows(): boolean {
+  return false
+}

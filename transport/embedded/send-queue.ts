@@ -1,0 +1,203 @@
+/**
+ * The sending half of a producer. Records are encoded while they are sent. They leave for their
+ * segment at a flush, when enough are queued, or a few milliseconds later; two writes of a partition
+ * may be under way, so that the CRC of one is computed while the disk takes the other. If the first
+ * of them fails, the log refuses the second for its sequence: order holds without waiting.
+ */
+import type { Clock, Timer } from '../../model/clock.ts'
+import { asError } from '../../model/errors.ts'
+import { describePartition, type PartitionOffset } from '../../model/position.ts'
+import { TransportError } from '../errors.ts'
+import { recordTooLarge, unknownPartition } from '../log-errors.ts'
+import { loneBatchBytes, recordBytesAtMost } from '../record-batch-builder.ts'
+import type { ProducerRecord } from '../transport.ts'
+import type { EmbeddedLog, TopicLog } from './embedded-log.ts'
+import type { EmbeddedLogLimits } from './limits.ts'
+import { Outbox } from './outbox.ts'
+import type { ProducerIdentity } from './producers.ts'
+
+/** The records of one producer that are not acknowledged. */
+export class SendQueue {
+  readonly #log: EmbeddedLog
+  readonly #clock: Clock
+  readonly #limits: EmbeddedLogLimits
+  #identity: ProducerIdentity | undefined
+  #outboxes = new Map<TopicLog, (Outbox | undefined)[]>()
+  readonly #writes = new Set<Promise<void>>()
+  #queuedBytes = 0
+  #bytesInFlight = 0
+  #linger: Timer | undefined
+  /** Somebody waits for the queue to be empty. */
+  #isUrged = false
+  #failure: Error | undefined
+
+  constructor(
+    log: EmbeddedLog,
+    { clock, limits }: { readonly clock: Clock; readonly limits: EmbeddedLogLimits },
+  ) {
+    this.#log = log
+    this.#clock = clock
+    this.#limits = limits
+  }
+
+  get bufferedBytes(): number {
+    return this.#queuedBytes + this.#bytesInFlight
+  }
+
+  /** The first thing that went wrong since `forgive`. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  /** Sends on behalf of a new identity. The queue must be empty. */
+  start(identity: ProducerIdentity): void {
+    this.#identity = identity
+    this.#outboxes = new Map()
+    this.#failure = undefined
+  }
+
+  /** Queues a record, or notes why it cannot be. */
+  send(record: ProducerRecord): void {
+    const topic = this.#log.topic(record.topic)
+    const outbox = topic && this.#outbox(topic, record)
+    if (topic === undefined || outbox === undefined) {
+      this.#fail(unknownPartition(record, 'abortable'))
+      return
+    }
+    const mostBytes = recordBytesAtMost(record)
+    const refusal = this.#refusal(record, { mostBytes, limitBytes: topic.maxMessageBytes })
+    if (refusal !== undefined) {
+      this.#fail(refusal)
+      return
+    }
+    this.#queuedBytes += outbox.add(record, mostBytes)
+    if (this.#queuedBytes >= this.#limits.writeAheadBytes) this.#pumpAll()
+    else this.#linger ??= this.#clock.timer(this.#limits.lingerMs, () => this.#pumpAll())
+  }
+
+  /** Writes what is queued and waits for all that is under way. Never rejects: see `failure`. */
+  async settle(): Promise<void> {
+    this.#isUrged = true
+    this.#pumpAll()
+    while (this.#writes.size > 0) await Promise.all(this.#writes)
+    this.#isUrged = false
+    for (const box of this.#boxes()) {
+      if (!box.hasFailed) continue
+      // What stands behind a failed write would come after a record that is lost.
+      this.#queuedBytes -= box.drop()
+      box.restart()
+    }
+  }
+
+  /** Drops what is queued and waits for what is under way. */
+  async drop(): Promise<void> {
+    this.#dropQueued()
+    await this.settle()
+  }
+
+  /** Forgets what went wrong: it was reported, or its transaction aborted. */
+  forgive(): void {
+    this.#failure = undefined
+  }
+
+  /** The offset of the last acknowledged record of each partition, since this was asked before. */
+  takeAcknowledged(): readonly PartitionOffset[] {
+    const acknowledged: PartitionOffset[] = []
+    for (const outbox of this.#boxes()) {
+      const offset = outbox.takeAcknowledged()
+      const { topic, partition } = outbox.partition
+      if (offset !== undefined) acknowledged.push({ topic, partition, offset })
+    }
+    return acknowledged
+  }
+
+  #refusal(
+    record: ProducerRecord,
+    { mostBytes, limitBytes }: { readonly mostBytes: number; readonly limitBytes: number },
+  ): Error | undefined {
+    if (mostBytes > limitBytes) {
+      const sizeBytes = loneBatchBytes(record)
+      if (sizeBytes > limitBytes) return recordTooLarge(record, { sizeBytes, limitBytes })
+    }
+    const most = this.#limits.producerBytes
+    const isOver = this.bufferedBytes > 0 && this.bufferedBytes + mostBytes > most
+    return isOver ? producerFull(record, most) : undefined
+  }
+
+  #outbox(topic: TopicLog, { partition: number }: ProducerRecord): Outbox | undefined {
+    let boxes = this.#outboxes.get(topic)
+    if (boxes === undefined) {
+      boxes = []
+      this.#outboxes.set(topic, boxes)
+    }
+    const known = boxes[number]
+    if (known !== undefined) return known
+    const partition = topic.partitions[number]
+    if (partition === undefined) return undefined
+    const box = new Outbox(partition, Math.min(this.#limits.batchBytes, topic.maxMessageBytes))
+    boxes[number] = box
+    return box
+  }
+
+  #boxes(): readonly Outbox[] {
+    return [...this.#outboxes.values()].flat().filter((box) => box !== undefined)
+  }
+
+  #pumpAll(): void {
+    this.#linger?.cancel()
+    this.#linger = undefined
+    for (const box of this.#boxes()) this.#pump(box)
+  }
+
+  #pump(outbox: Outbox): void {
+    const { writesInFlight, writeBytes } = this.#limits
+    while (!outbox.isEmpty && !outbox.hasFailed && outbox.writesInFlight < writesInFlight) {
+      const write = this.#write(outbox, writeBytes)
+      this.#writes.add(write)
+      void write.finally(() => this.#writes.delete(write))
+    }
+  }
+
+  /** Never rejects: what goes wrong is kept for whoever waits. */
+  async #write(outbox: Outbox, maxBytes: number): Promise<void> {
+    const identity = this.#identity
+    if (identity === undefined) throw new TypeError('a write before the init')
+    const batches = outbox.take(maxBytes)
+    const bytes = batches.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    this.#queuedBytes -= bytes
+    this.#bytesInFlight += bytes
+    outbox.writesInFlight += 1
+    try {
+      const append = outbox.seal(batches, identity)
+      const offset = await this.#log.producers.append(identity, outbox.partition, append)
+      outbox.acknowledge(append, offset)
+    } catch (error) {
+      outbox.hasFailed = true
+      this.#fail(asError(error))
+    } finally {
+      outbox.writesInFlight -= 1
+      this.#bytesInFlight -= bytes
+      if (this.#isUrged || this.#queuedBytes >= this.#limits.writeAheadBytes) this.#pump(outbox)
+    }
+  }
+
+  #dropQueued(): void {
+    this.#linger?.cancel()
+    this.#linger = undefined
+    for (const box of this.#boxes()) this.#queuedBytes -= box.drop()
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+  }
+}
+
+function producerFull(record: ProducerRecord, limitBytes: number): TransportError {
+  const place = describePartition(record)
+  return new TransportError('MILLRACE_PRODUCER_FULL', 'abortable', {
+    message:
+      `A record for ${place} found ${limitBytes} bytes queued in its producer already. ` +
+      'Wait for a flush while bufferedBytes is high, or raise producerBytes.',
+    place,
+  })
+}
