@@ -134,7 +134,8 @@ class RegistryFile {
       if (fstatSync(file).size > this.#readBytes) ftruncateSync(file, this.#readBytes)
       for (let done = 0; done < line.length;) done += writeSync(file, line, done)
       fdatasyncSync(file)
-      if (this.#readBytes === 0) syncFolder(dirname(this.#path))
+      // Windows has no folders to sync; it orders such entries itself.
+      if (this.#readBytes === 0 && process.platform !== 'win32') syncFolder(dirname(this.#path))
     } catch (cause) {
       throw this.#unwritable(cause)
     }

@@ -173,6 +173,40 @@ describe('bytes', () => {
   })
 })
 
+test('a field that is left out is written as its default', async () => {
+  const defaults = {
+    small: 7,
+    huge: 9_007_199_254_740_991,
+    id: '\u0001'.repeat(16),
+    bytes: '\u00ff\u0000',
+    list: [1, 2],
+    name: null,
+  }
+  const types = {
+    small: 'int',
+    huge: bigSchema,
+    id: uuidSchema,
+    bytes: 'bytes',
+    list: { type: 'array', items: 'int' },
+    name: ['null', 'string'],
+  }
+  const fields = Object.entries(types).map(([name, type]) => ({
+    name,
+    type,
+    default: defaults[name as keyof typeof defaults],
+  }))
+  const schema = { type: 'record', name: 'R', fields }
+  const serde = await open(avro(schema as AvroSchema) as Serde<unknown>)
+  expect(read(serde, serde.serialize({ small: 8 }))).toStrictEqual({
+    small: 8,
+    huge: 9_007_199_254_740_991n,
+    id: '01010101-0101-0101-0101-010101010101',
+    bytes: Buffer.from([255, 0]),
+    list: [1, 2],
+    name: null,
+  })
+})
+
 describe('named types', () => {
   const Point = {
     type: 'record',
