@@ -21,7 +21,7 @@ export function attachSource(draft: Draft, source: SourceDraft): StreamState {
 }
 
 /** What an author said about a sink, whatever the types. */
-interface SinkWish {
+export interface SinkWish {
   readonly name?: string
   readonly key?: AnySerde
   readonly value?: AnySerde

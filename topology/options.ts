@@ -3,7 +3,7 @@ import type { EnrichOptions } from '../processors/enrich-options.ts'
 import type { JoinOnceOptions } from '../processors/join-once.ts'
 import type { Reference } from '../processors/payloads.ts'
 import type { ProcessDeclaration } from '../processors/process.ts'
-import type { Serde } from '../serdes/serde.ts'
+import type { OpenSerde, Serde, SerdeContext } from '../serdes/serde.ts'
 import type { PartitionBy, TimestampExtractor } from './graph.ts'
 import type { KStream } from './stream.ts'
 
@@ -51,14 +51,22 @@ export interface KeyValueStep<K, V> extends KeyStep<K>, ValueStep<V> {}
 export interface ProcessStep<K, V, L, W>
   extends KeyValueStep<L, W>, ProcessDeclaration<K, V, L, W> {}
 
+/** A serde of which only the writing half is used: a schema that is wider than the stream's values, with a nullable field say, fits. */
+export interface SinkSerde<T> extends Pick<Serde<T>, 'name'> {
+  open(context: SerdeContext): Promise<Pick<OpenSerde<T>, 'serialize' | 'prefix'>>
+}
+
 /** How a topic is written. */
-export interface SinkOptions<K, V> extends KeyValueStep<K, V> {
+export interface SinkOptions<K, V> extends Named {
+  readonly key?: SinkSerde<K>
+  readonly value?: SinkSerde<Written<V>>
   /** Chooses the partition by this text. Default: a record whose key is unchanged since its source keeps its partition, any other goes by its key's bytes. */
   readonly partitionBy?: PartitionBy<K>
 }
 
 /** How a topic is written and read again. */
-export interface ThroughOptions<K, V> extends SinkOptions<K, V> {
+export interface ThroughOptions<K, V>
+  extends KeyValueStep<K, V>, Pick<SinkOptions<K, V>, 'partitionBy'> {
   /** Of the records that are read again. Default: the record's own. */
   readonly timestamp?: TimestampExtractor
 }
