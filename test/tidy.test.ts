@@ -84,10 +84,12 @@ describe('the check of names', () => {
     expect(tidiness.emptyNames(['state/level-database.ts', 'model/commonality.ts'])).toEqual([])
   })
 
-  test.each(['class TaskManager {}', 'interface StoreBase {}', 'function parseHelper() {}'])(
-    'finds %s',
-    (text) => expect(tidiness.emptyDeclarations(source(text))).toHaveLength(1),
-  )
+  test.each([
+    'class TaskManager {}',
+    'interface BaseStore {}',
+    'class AbstractTask {}',
+    'function parseHelper() {}',
+  ])('finds %s', (text) => expect(tidiness.emptyDeclarations(source(text))).toHaveLength(1))
 })
 
 describe('the check of time and randomness', () => {

@@ -41,11 +41,10 @@ export function emptyDeclarations(file: SourceFile): readonly string[] {
   walk(parsed(file), (node) => {
     const name = declaredName(node)
     if (name === undefined) return
-    const [first, ...rest] = name.split(/(?=[A-Z])/)
-    const words = [first, ...rest].map((word) => (word ?? '').toLowerCase())
-    // Kafka has base offsets and base sequences: only a type that ends in the word says nothing.
-    const empty = words.some((word) => EMPTY_WORDS.has(word) && word !== 'base')
-    if (empty || words.at(-1) === 'base')
+    const words = name.split(/(?=[A-Z])/).map((word) => word.toLowerCase())
+    // A time base is video's word and a base offset Kafka's: only what begins with it says nothing.
+    const empty = words.some((word, at) => EMPTY_WORDS.has(word) && (word !== 'base' || at === 0))
+    if (empty || words[0] === 'abstract')
       found.push(`${file.path}:${lineOf(file, node.start)} ${name}`)
   })
   return found

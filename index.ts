@@ -1,0 +1,90 @@
+/** The public surface of millrace, in the order of its layers. */
+
+// Words that everybody shares
+export type { Clock, Timer } from './model/clock.ts'
+export { days, hours, minutes, seconds } from './model/duration.ts'
+export { isMillraceError, MillraceError, type Remedy } from './model/errors.ts'
+export { asOffset, asPartition, asTopic } from './model/position.ts'
+export type { Offset, Partition, PartitionOffset, Topic, TopicPartition } from './model/position.ts'
+export { LogRecord, NO_HEADERS, StreamRecord, type Header, type Headers } from './model/record.ts'
+
+// Values and bytes
+export { avro, type AvroSerde, type AvroType } from './serdes/avro.ts'
+export { SerdeError, type SerdeErrorCode } from './serdes/errors.ts'
+export { fileRegistry } from './serdes/file-registry.ts'
+export { json } from './serdes/json.ts'
+export { memoryRegistry } from './serdes/memory-registry.ts'
+export { bytes, float64, int32, int64, text, uuid } from './serdes/primitives.ts'
+export type { Registry } from './serdes/registry.ts'
+export { SchemaPending, type OpenSerde, type Serde, type SerdeContext } from './serdes/serde.ts'
+
+// Logs
+export { openEmbeddedLog } from './transport/embedded/open.ts'
+export type { EmbeddedLogLimits, EmbeddedLogOptions } from './transport/embedded/limits.ts'
+export { TransportError, type TransportErrorKind } from './transport/errors.ts'
+export type {
+  Admin,
+  CommittedOffset,
+  Cursor,
+  FetchedBatch,
+  FoundRecord,
+  GroupMetadata,
+  Isolation,
+  LogEnd,
+  NewTopic,
+  Producer,
+  ProducerOptions,
+  ProducerRecord,
+  Reader,
+  ReaderOptions,
+  TopicConfig,
+  TopicDescription,
+  Transport,
+} from './transport/transport.ts'
+
+// Operators
+export type { EnrichOptions, EnrichTuning, TerminalPolicy } from './processors/enrich-options.ts'
+export type {
+  ClassifyFailure,
+  EnrichAttempt,
+  Enricher,
+  EnrichSession,
+  FailureClass,
+  FunctionEnricher,
+  PushedRecord,
+  SessionEnricher,
+  SessionStart,
+} from './processors/enricher.ts'
+export type { ExpiryPolicy, JoinOnceOptions } from './processors/join-once.ts'
+export type { Dereferenced, Reference } from './processors/payloads.ts'
+export { referenceSchema } from './processors/reference-serde.ts'
+export type { Processor, ProcessorContext, ProcessRecord } from './processors/processor.ts'
+export type { KeyValueStore, KeyValueStoreSpec, ValueAndTimestamp } from './state/store.ts'
+
+// Pipelines
+export { topology, type TopologyBuilder } from './topology/builder.ts'
+export { describeJson } from './topology/describe-json.ts'
+export { describeMermaid } from './topology/describe-mermaid.ts'
+export { describe } from './topology/describe.ts'
+export type { PartitionBy, TimestampExtractor, Topology } from './topology/graph.ts'
+export { TopologyError, type ProblemCode, type TopologyProblem } from './topology/problem.ts'
+export { KStream } from './topology/stream.ts'
+export { KTable } from './topology/table.ts'
+
+// Running them
+export { streams, StreamsApp } from './runtime/app.ts'
+export type { StaticAssignment } from './runtime/assignment.ts'
+export type { Guarantee, StreamsEvent, StreamsLimits, StreamsOptions } from './runtime/config.ts'
+export type { FailurePolicies, RecordPolicy } from './runtime/failure.ts'
+export { systemClock } from './runtime/system-clock.ts'
+
+// Video
+export { annotate } from './video/annotators/annotate.ts'
+export type { AnnotationStream, Annotator, VideoStart } from './video/annotators/annotator.ts'
+export { google, type GoogleOptions } from './video/annotators/google.ts'
+export { local, type LocalOptions } from './video/annotators/local.ts'
+export { ingest, type IngestOptions } from './video/ingest.ts'
+export { videoEnrichmentWithBytes } from './video/pipeline-with-bytes.ts'
+export { videoEnrichment } from './video/pipeline.ts'
+export { AnnotatedChunk, Annotation, Chunk, ChunkKey, Shot, VideoState } from './video/schemas.ts'
+export { videoTopics, type VideoTopicOptions } from './video/topics.ts'

@@ -1,0 +1,11 @@
+/** What users of millrace test with: the suites that every implementation of a contract runs. */
+export { serdeConformance, type SerdeSuite } from './serdes/conformance.ts'
+export {
+  databaseConformance,
+  keyValueStoreConformance,
+  type DatabaseHarness,
+  type KeyValueStoreHarness,
+} from './state/conformance.ts'
+export { transportConformance } from './transport/conformance.ts'
+export type { TransportHarness } from './transport/conformance-world.ts'
+export { annotatorConformance, type AnnotatorHarness } from './video/annotators/conformance.ts'
