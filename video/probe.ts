@@ -12,7 +12,7 @@ import { VideoError } from './video-error.ts'
 import { readBytes, type VideoSource } from './video-source.ts'
 
 /** How the stream lies to the file: byte for byte the same, or with the header moved to the front. */
-export type StreamLayout = 'as-is' | 'moov-first'
+export type StreamLayout = 'asIs' | 'moovFirst'
 
 /** What is known of a file before it is read. */
 export interface ProbedVideo {
@@ -52,7 +52,7 @@ export async function probeVideo(file: VideoSource): Promise<ProbedVideo> {
   }
   if (container === 'mp4' || container === 'mov') return probeMp4(file, container)
   const stream = new PiecewiseStream(file, [whole(file)])
-  return { container, layout: 'as-is', stream, times: null, track: null }
+  return { container, layout: 'asIs', stream, times: null, track: null }
 }
 
 async function probeMp4(file: VideoSource, container: Container): Promise<ProbedVideo> {
@@ -65,14 +65,14 @@ async function probeMp4(file: VideoSource, container: Container): Promise<Probed
   const layout = { boxes, moov }
   if (!isHeaderLast(layout)) {
     const stream = new PiecewiseStream(file, [whole(file)])
-    return described({ container, layout: 'as-is', stream }, readSampleTable(header))
+    return described({ container, layout: 'asIs', stream }, readSampleTable(header))
   }
   // Read before it is rewritten: what makes a header unreadable should be said in its own words.
   readSampleTable(header)
   const moved = headerFirst(layout, header)
   const stream = new PiecewiseStream(file, moved.pieces)
   const table = readSampleTable({ bytes: moved.moov, place: file.place })
-  return described({ container, layout: 'moov-first', stream }, table)
+  return described({ container, layout: 'moovFirst', stream }, table)
 }
 
 async function readHeader(file: VideoSource, moov: Box): Promise<Buffer> {

@@ -25,7 +25,7 @@ describe('makeClip', () => {
 
     await using file = await VideoFile.open(clip.path)
     const { times, layout } = await probeVideo(file)
-    expect(layout).toBe('as-is')
+    expect(layout).toBe('asIs')
     expect(times).toMatchObject({ frames: clip.frames, durationUs: clip.durationUs })
 
     const frames = await grayFrames(clip.path)
@@ -46,7 +46,7 @@ describe('makeClip', () => {
     expect((await makeClip({ folder, size: 'small', header: 'end', env })).path).toBe(clip.path)
     expect((await stat(clip.path)).mtimeMs).toBe(made)
     await using file = await VideoFile.open(clip.path)
-    expect((await probeVideo(file)).layout).toBe('moov-first')
+    expect((await probeVideo(file)).layout).toBe('moovFirst')
   })
 
   test('leaves no half clip when it is interrupted, and clears what a killed process left', async () => {

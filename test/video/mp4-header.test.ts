@@ -228,7 +228,7 @@ describe('the header of an mp4', () => {
     await writeFile(file, base.subarray(moov.start), { flag: 'a' })
     await using source = await VideoFile.open(file)
     const { stream, times, layout } = await probeVideo(source)
-    expect(layout).toBe('moov-first')
+    expect(layout).toBe('moovFirst')
     const [memory] = stream.pieces.filter((piece) => piece.kind === 'memory')
     expect(memory?.bytes.includes('co64')).toBe(true)
     expect(memory?.bytes.includes('stco')).toBe(false)

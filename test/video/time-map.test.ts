@@ -93,7 +93,7 @@ describe('the byte-to-time map of an mp4', () => {
       const mapped = [...times].toSorted((a, b) => a.startUs - b.startUs)
       // Where the header moved, every frame lies farther back by its length.
       const moved = (mapped[0]?.offset ?? 0) - (shown[0]?.offset ?? 0)
-      expect(moved === 0).toBe(layout === 'as-is')
+      expect(moved === 0).toBe(layout === 'asIs')
       expect(mapped.map(({ offset, startUs }) => ({ offset: offset - moved, startUs }))).toEqual(
         shown,
       )
@@ -148,12 +148,12 @@ describe('the byte-to-time map of an mp4', () => {
 describe('a stream with its header moved to the front', () => {
   test('decodes to the same frames as the file, and is the same bytes at every attempt', async () => {
     const { bytes, layout } = await streamOf(base)
-    expect(layout).toBe('moov-first')
+    expect(layout).toBe('moovFirst')
     const moved = path.join(folder, 'moved.mp4')
     await writeFile(moved, bytes)
     expect(await decodedFrames(moved)).toBe(await decodedFrames(base))
     expect((await streamOf(base)).bytes.equals(bytes)).toBe(true)
-    expect((await streamOf(moved)).layout).toBe('as-is')
+    expect((await streamOf(moved)).layout).toBe('asIs')
     expect(bytes.length).toBe((await readFile(base)).length)
   })
 })

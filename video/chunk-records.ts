@@ -1,0 +1,142 @@
+/**
+ * From the bytes of a file to the records of its chunks. One slice is held back: only when the stream
+ * was read to its end, its hashes are known and the file is found unchanged does the last slice go
+ * out, marked as the last. So a video whose file changed half-way never looks finished.
+ *
+ * An ingest that goes on where an earlier one stopped reads the file from its beginning all the same:
+ * a hash cannot be continued from the middle, and the bytes that are in the log already are compared
+ * on the way.
+ */
+import type { Clock } from '../model/clock.ts'
+import { crc32c } from '../model/crc32c.ts'
+import type { OpenSerde } from '../serdes/serde.ts'
+import { StreamDigests, type Digests } from './digests.ts'
+import type { ProbedVideo } from './probe.ts'
+import type { Chunk, ChunkKey } from './schemas.ts'
+import { slices, type Slice } from './slicer.ts'
+import type { VideoFile } from './video-file.ts'
+
+/** A chunk as it goes into the log, and how far its video is with it. */
+export interface ChunkRecord {
+  readonly key: Buffer
+  readonly value: Buffer
+  readonly timestamp: number
+  readonly progress: ChunkProgress
+}
+
+/** How far a video is after a chunk. */
+export interface ChunkProgress {
+  readonly nextIndex: number
+  readonly nextOffset: number
+  /** CRC-32C of the stream's bytes before nextOffset. */
+  readonly prefixCrc32c: number
+  readonly lastTimestamp: number
+  /** With the last chunk alone. */
+  readonly digests?: Digests
+}
+
+/** What is turned into records. */
+export interface ChunkSource {
+  readonly file: VideoFile
+  readonly video: ProbedVideo
+  readonly videoId: string
+  readonly chunkBytes: number
+  readonly keys: OpenSerde<ChunkKey>
+  readonly chunks: OpenSerde<Chunk>
+  readonly clock: Clock
+  /** The first slice that makes a record; those before it are handed to `verify`. */
+  readonly fromIndex: number
+  /** Timestamps never go back behind this one. */
+  readonly lastTimestamp: number
+  /** Compares a slice that is in the log already; it is told the checksum of all bytes up to its end. */
+  readonly verify: (slice: Slice, prefixCrc32c: number) => Promise<void>
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The records of the chunks from `fromIndex` on, in order. */
+export async function* chunkRecords(source: ChunkSource): AsyncGenerator<ChunkRecord> {
+  const { file, video, fromIndex, signal } = source
+  const digests = new StreamDigests(video.stream, file)
+  const maker = new RecordMaker(source)
+  let held: HeldSlice | undefined
+  for await (const slice of slices(video, source.chunkBytes)) {
+    signal?.throwIfAborted()
+    await digests.update(slice.bytes)
+    const { prefixCrc32c } = digests
+    if (slice.index < fromIndex) {
+      await source.verify(slice, prefixCrc32c)
+      continue
+    }
+    if (held !== undefined) yield maker.make(held)
+    held = { slice, prefixCrc32c }
+  }
+  const finished = await digests.finish()
+  await file.assertUnchanged()
+  if (held !== undefined) yield maker.make(held, finished)
+}
+
+interface HeldSlice {
+  readonly slice: Slice
+  readonly prefixCrc32c: number
+}
+
+class RecordMaker {
+  readonly #source: ChunkSource
+  #lastTimestamp: number
+
+  constructor(source: ChunkSource) {
+    this.#source = source
+    this.#lastTimestamp = source.lastTimestamp
+  }
+
+  /** With the stream's hashes it is the last chunk. */
+  make({ slice, prefixCrc32c }: HeldSlice, digests?: Digests): ChunkRecord {
+    const { videoId, video, keys, chunks, clock } = this.#source
+    const { index, offset, bytes, times } = slice
+    this.#lastTimestamp = Math.max(this.#lastTimestamp, clock.now())
+    return {
+      key: keys.serialize({ videoId, offset }),
+      value: chunks.serialize({
+        videoId,
+        offset,
+        index,
+        last: digests !== undefined,
+        startUs: times?.startUs ?? null,
+        endUs: times?.endUs ?? null,
+        container: video.container,
+        crc32c: crc32c(bytes),
+        bytes,
+      }),
+      timestamp: this.#lastTimestamp,
+      progress: {
+        nextIndex: index + 1,
+        nextOffset: offset + bytes.length,
+        prefixCrc32c,
+        lastTimestamp: this.#lastTimestamp,
+        ...(digests === undefined ? {} : { digests }),
+      },
+    }
+  }
+}
+
+/** No chunk of the video makes a record (key and value) of more bytes than this. */
+export function largestRecordBytes(
+  { keys, chunks }: Pick<ChunkSource, 'keys' | 'chunks'>,
+  { videoId, video, chunkBytes }: Pick<ChunkSource, 'videoId' | 'video' | 'chunkBytes'>,
+): number {
+  const most = Number.MAX_SAFE_INTEGER
+  const empty = chunks.serialize({
+    videoId,
+    offset: most,
+    index: 2 ** 31 - 1,
+    last: true,
+    startUs: most,
+    endUs: most,
+    container: video.container,
+    crc32c: 2 ** 32 - 1,
+    bytes: Buffer.alloc(0),
+  })
+  // The length of bytes takes up to five bytes of its own.
+  const bytes = Math.min(chunkBytes, video.stream.sizeBytes) + 5
+  return keys.serialize({ videoId, offset: most }).length + empty.length + bytes
+}

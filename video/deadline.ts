@@ -1,0 +1,24 @@
+/** A wait that ends: with a signal's abort, or with an error of its own after a time. */
+import type { Clock } from '../model/clock.ts'
+
+/** How long a wait may be and what it ends with. */
+export interface Deadline {
+  readonly clock: Clock
+  readonly deadlineMs: number
+  readonly error: () => Error
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Runs `work` with a signal that aborts at the deadline. */
+export async function withDeadline<T>(
+  { clock, deadlineMs, error, signal }: Deadline,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController()
+  const timer = clock.timer(deadlineMs, () => over.abort(error()))
+  try {
+    return await work(signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]))
+  } finally {
+    timer.cancel()
+  }
+}

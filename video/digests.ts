@@ -1,0 +1,85 @@
+/**
+ * The checksums of a file and of the stream that is sliced from it, both from one reading. The stream
+ * holds the file's bytes in the file's order, but for the header that moved; so the file's hash is
+ * fed from the stream, and only what the stream left out (the header in its old place) is read beside.
+ */
+import { createHash, type Hash } from 'node:crypto'
+import { crc32c } from '../model/crc32c.ts'
+import { partsOf, type PiecewiseStream } from './piecewise-stream.ts'
+import { readBytes, type VideoSource } from './video-source.ts'
+
+/** SHA-256s in hexadecimal. */
+export interface Digests {
+  readonly sourceSha256: string
+  readonly streamSha256: string
+}
+
+/** Takes a stream from its first byte to its last. */
+export class StreamDigests {
+  readonly #stream: PiecewiseStream
+  readonly #file: VideoSource
+  readonly #streamHash: Hash
+  /** Undefined where stream and file are the same bytes: one hash serves both. */
+  readonly #fileHash: Hash | undefined
+  #streamAt = 0
+  #fileAt = 0
+  #prefixCrc32c = 0
+
+  constructor(stream: PiecewiseStream, file: VideoSource) {
+    this.#stream = stream
+    this.#file = file
+    this.#streamHash = createHash('sha256')
+    const same = stream.pieces.every((piece) => piece.kind === 'file')
+    this.#fileHash = same ? undefined : createHash('sha256')
+  }
+
+  /** CRC-32C of all bytes taken so far. */
+  get prefixCrc32c(): number {
+    return this.#prefixCrc32c
+  }
+
+  /** Takes the next bytes of the stream. */
+  async update(bytes: Buffer): Promise<void> {
+    this.#streamHash.update(bytes)
+    this.#prefixCrc32c = crc32c(bytes, this.#prefixCrc32c)
+    const start = this.#streamAt
+    this.#streamAt += bytes.length
+    if (this.#fileHash === undefined) return
+    for (const { piece, from, to, at } of partsOf(this.#stream.pieces, start, this.#streamAt)) {
+      if (piece.kind === 'memory') continue
+      await this.#readUpTo(piece.offset + from)
+      this.#fileHash.update(bytes.subarray(at, at + to - from))
+      this.#fileAt = piece.offset + to
+    }
+  }
+
+  /** The hashes, after the stream's last byte. */
+  async finish(): Promise<Digests> {
+    const streamSha256 = this.#streamHash.digest('hex')
+    if (this.#fileHash === undefined) return { sourceSha256: streamSha256, streamSha256 }
+    await this.#readUpTo(this.#file.sizeBytes)
+    return { sourceSha256: this.#fileHash.digest('hex'), streamSha256 }
+  }
+
+  /** What the stream left out is a header, which was in memory as a whole before. */
+  async #readUpTo(offset: number): Promise<void> {
+    if (offset === this.#fileAt) return
+    this.#fileHash?.update(await readBytes(this.#file, this.#fileAt, offset - this.#fileAt))
+    this.#fileAt = offset
+  }
+}
+
+/** How much of both ends of a file its fingerprint looks at. */
+const FINGERPRINT_BYTES = 2 ** 20
+
+/** SHA-256 of a file's size, first and last MiB: what a video is called by when nobody named it. */
+export async function fingerprintOf(file: VideoSource): Promise<string> {
+  const length = Math.min(FINGERPRINT_BYTES, file.sizeBytes)
+  const size = Buffer.alloc(8)
+  size.writeBigUInt64BE(BigInt(file.sizeBytes))
+  return createHash('sha256')
+    .update(size)
+    .update(await readBytes(file, 0, length))
+    .update(await readBytes(file, file.sizeBytes - length, length))
+    .digest('hex')
+}

@@ -1,0 +1,35 @@
+/** Cuts a video's stream into slices of one size, each with the time of its frames. */
+import type { ProbedVideo } from './probe.ts'
+import type { TimeRange } from './time-map.ts'
+
+/** A part of the stream. */
+export interface Slice {
+  /** From 0. */
+  readonly index: number
+  /** Of its first byte in the stream. */
+  readonly offset: number
+  /** Valid until the slice after the next is asked for: two buffers are used in turn. */
+  readonly bytes: Buffer
+  /** When its frames are shown; null where that is not known or no frame begins in it. */
+  readonly times: TimeRange | null
+}
+
+/** How many slices of `chunkBytes` a stream makes. */
+export function sliceCount(streamBytes: number, chunkBytes: number): number {
+  return Math.ceil(streamBytes / chunkBytes)
+}
+
+/** The slices of a stream in order. */
+export async function* slices(
+  { stream, times }: Pick<ProbedVideo, 'stream' | 'times'>,
+  chunkBytes: number,
+): AsyncGenerator<Slice> {
+  const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(Math.min(chunkBytes, stream.sizeBytes)))
+  for (let index = 0; index < sliceCount(stream.sizeBytes, chunkBytes); index += 1) {
+    const offset = index * chunkBytes
+    const end = Math.min(offset + chunkBytes, stream.sizeBytes)
+    const bytes = (buffers[index % 2] ?? Buffer.alloc(0)).subarray(0, end - offset)
+    await stream.read(offset, bytes)
+    yield { index, offset, bytes, times: times?.rangeOf(offset, end) ?? null }
+  }
+}
