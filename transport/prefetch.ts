@@ -76,6 +76,8 @@ export interface PrefetchOptions extends ReaderOptions {
   readonly source: PartitionSource
   /** Times the retries. */
   readonly clock: Clock
+  /** Called once, when the reader closes. */
+  readonly onClose?: () => void
 }
 
 interface Waiter {
@@ -165,6 +167,7 @@ export class PrefetchingReader implements Reader {
     for (const cursor of this.#cursors.values()) cursor.close()
     for (const waiter of this.#waiters) waiter.fail(closed)
     await Promise.all(this.#inFlight)
+    this.#options.onClose?.()
   }
 
   /** Starts every fetch that the rules at the top of this file allow now. */
