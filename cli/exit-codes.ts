@@ -32,10 +32,11 @@ export type ExitCode = number
 /** Which error codes end with which exit code; the first rule that fits counts. What fits none is `failed`. */
 export const EXIT_RULES: readonly (readonly [codes: RegExp, exit: ExitCode])[] = [
   [/^MILLRACE_USAGE$/, EXIT.usage],
-  [/^MILLRACE_(PIPELINE_.*|TOPOLOGY_INVALID|UNKNOWN_TOPIC)$/, EXIT.input],
-  [/^MILLRACE_(FILE_.*|VIDEO_.*|NOT_A_VIDEO|NO_VIDEO_TRACK)$/, EXIT.input],
-  [/^MILLRACE_PRODUCER_FENCED$/, EXIT.fenced],
-  [/^MILLRACE_(LOG_IN_USE|LOG_FOLDER|LOG_MISSING|LOG_VERSION|NOT_A_LOG)$/, EXIT.unavailable],
+  [/^MILLRACE_(PIPELINE_.*|TOPOLOGY_INVALID|TOPIC_MISSING|UNKNOWN_TOPIC)$/, EXIT.input],
+  [/^MILLRACE_(FILE_.*|VIDEO_.*|CHUNK_SIZE_INVALID|CHUNK_TOO_LARGE)$/, EXIT.input],
+  [/^MILLRACE_(NOT_A_VIDEO|NO_VIDEO_TRACK)$/, EXIT.input],
+  [/^MILLRACE_(PRODUCER_FENCED|INGEST_TAKEN_OVER)$/, EXIT.fenced],
+  [/^MILLRACE_(LOG_IN_USE|LOG_FOLDER|LOG_IO|LOG_MISSING|LOG_VERSION|NOT_A_LOG)$/, EXIT.unavailable],
   [/^MILLRACE_STATE_(IN_USE|FOREIGN|UNWRITABLE|FULL)$/, EXIT.unavailable],
   [/^MILLRACE_(DISK_FULL|REGISTRY_UNWRITABLE|SYSTEM|PORT_IN_USE)$/, EXIT.unavailable],
   [/^MILLRACE_(FFMPEG_MISSING|ANNOTATOR_UNAVAILABLE)$/, EXIT.unavailable],

@@ -19,9 +19,25 @@ interface CommandEntry {
 
 const COMMANDS: readonly CommandEntry[] = [
   entry(
+    'ingest',
+    'puts videos into the log in chunks',
+    async () => (await import('./ingest.ts')).ingestCommand,
+  ),
+  entry('run', 'runs a pipeline', async () => (await import('./run.ts')).runCommand),
+  entry(
     'describe',
     'shows the steps of a pipeline',
     async () => (await import('./describe.ts')).describeCommand,
+  ),
+  entry(
+    'tail',
+    'shows the records of a topic',
+    async () => (await import('./tail.ts')).tailCommand,
+  ),
+  entry(
+    'annotator',
+    "serves the local annotator behind Google's protocol",
+    async () => (await import('./annotator.ts')).annotatorCommand,
   ),
 ]
 

@@ -56,6 +56,24 @@ export const index: ValueKind<number> = kind('N', 'a whole number from 0', (give
   return /^\d{1,15}$/.test(given) ? Number(given) : undefined
 })
 
+/** Numbers of partitions: `0`, `0-2`, `0,2`, in any mixture. */
+export const units: ValueKind<readonly number[]> = kind(
+  'N',
+  'a partition such as 0, or several such as 0-2 or 0,2',
+  (given) => {
+    const parts = given.split(',').map((part) => /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part))
+    const numbers = new Set<number>()
+    for (const part of parts) {
+      if (part === null) return undefined
+      const first = Number(part[1])
+      const last = Number(part[2] ?? part[1])
+      if (last < first) return undefined
+      for (let number = first; number <= last; number += 1) numbers.add(number)
+    }
+    return [...numbers].sort((a, b) => a - b)
+  },
+)
+
 /** A TCP port; 0 lets the system choose. */
 export const port: ValueKind<number> = kind('PORT', 'a port from 0 to 65535', (given) => {
   return /^\d{1,5}$/.test(given) && Number(given) <= 65_535 ? Number(given) : undefined

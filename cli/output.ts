@@ -17,8 +17,8 @@ export interface Output {
   readonly json: boolean
   /** A result: the text for people, or `data` with `event` as its kind. */
   result(event: string, text: string, data: { readonly [name: string]: Json }): void
-  /** Something people should know meanwhile. Control characters in it are shown, not obeyed. */
-  note(text: string): void
+  /** Something people should know meanwhile, with `data` for programs. Control characters in it are shown, not obeyed. */
+  note(text: string, data?: { readonly [name: string]: Json }): void
   /** Begins to show how far something is. `total` is left out where it is not known. */
   progress(
     label: string,
@@ -64,8 +64,8 @@ export function openOutput({ stdout, stderr, clock, json }: OutputOptions): Outp
       if (json) emit(event, data)
       else reports.above(() => stdout.write(text.endsWith('\n') ? text : `${text}\n`))
     },
-    note: (text) => {
-      if (json) emit('note', { text })
+    note: (text, data) => {
+      if (json) emit('note', { text, ...data })
       else reports.above(() => stderr.write(`${visible(text)}\n`))
     },
     progress: (label, options) => reports.begin(visible(label), options),

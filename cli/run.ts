@@ -1,0 +1,146 @@
+/** `millrace run`: a pipeline from its file, until it is stopped. */
+import { join } from 'node:path'
+import { streams, type StreamsApp } from '../runtime/app.ts'
+import type { StreamsEvent, StreamsOptions } from '../runtime/config.ts'
+import { defineCommand, type CommandContext } from './command.ts'
+import { given } from './given.ts'
+import { loadPipeline } from './load-pipeline.ts'
+import { logOptions, openLog } from './open-log.ts'
+import {
+  count,
+  duration,
+  flag,
+  folder,
+  oneOf,
+  optional,
+  text,
+  units,
+  withDefault,
+} from './options.ts'
+import type { Output } from './output.ts'
+import { usageError } from './usage-error.ts'
+
+/** Below the deadline of interruption.ts, so that an app that cannot stop says so itself. */
+const CLOSE_DEADLINE_MS = 20_000
+
+/** The command. */
+export const runCommand = defineCommand({
+  name: 'run',
+  summary: 'runs a pipeline',
+  details:
+    'Goes on until it is stopped. The first SIGTERM or SIGINT commits what is done and stops;\n' +
+    'a second one stops at once, which loses nothing that was committed.',
+  operands: { usage: '<pipeline.ts>', least: 1, most: 1 },
+  options: {
+    ...logOptions,
+    state: optional(folder, 'where state is kept; otherwise a folder beside the log'),
+    application: optional(text, "the application's name; otherwise the topology's"),
+    partition: optional(units, 'the share of this process: 0, or 0-2, or 0,2; otherwise all'),
+    of: optional(
+      count,
+      'of how many shares; otherwise as many as the largest topic has partitions',
+    ),
+    guarantee: withDefault(
+      oneOf('exactly-once', 'at-least-once'),
+      'exactly-once',
+      'exactly-once or at-least-once',
+    ),
+    'commit-interval': optional(
+      duration,
+      'how often is committed; otherwise 100ms under exactly-once, else 30s',
+    ),
+    'on-error': withDefault(
+      oneOf('stop', 'skip', 'dead-letter'),
+      'stop',
+      'what becomes of a record that fails: stop, skip or dead-letter',
+    ),
+    'dead-letters': optional(text, 'the topic of dead letters'),
+    'until-caught-up': flag('stop when everything that is there is done'),
+  },
+  examples: [
+    { line: 'millrace run pipeline.ts --embedded data', says: 'all of it, in this process' },
+    {
+      line: 'millrace run pipeline.ts --embedded data --until-caught-up',
+      says: 'what is there, then stop',
+    },
+    {
+      line: 'millrace run pipeline.ts --embedded data --on-error dead-letter --dead-letters failed',
+      says: 'set records aside that fail',
+    },
+  ],
+  endless: true,
+  run: async ({ operands: [path = ''], options, ...context }) => {
+    if (options['on-error'] === 'dead-letter' && options['dead-letters'] === undefined) {
+      throw usageError('--on-error dead-letter needs --dead-letters TOPIC')
+    }
+    const topology = await loadPipeline(path)
+    await using log = await openLog(options.embedded, context)
+    const onError = options['on-error']
+    await using app = streams(topology, {
+      ...log,
+      clock: context.clock,
+      state: { kind: 'folder', folder: options.state ?? join(options.embedded, 'state') },
+      guarantee: options.guarantee,
+      assignment: { kind: 'static', ...given({ units: options.partition, of: options.of }) },
+      limits: {
+        closeDeadlineMs: CLOSE_DEADLINE_MS,
+        ...given({ commitIntervalMs: options['commit-interval'] }),
+      },
+      failures: { deserialization: onError, processing: onError },
+      ...given({ application: options.application, deadLetterTopic: options['dead-letters'] }),
+      onEvent: (event) => showEvent(context.output, event),
+    } satisfies StreamsOptions)
+    await drive(app, context, options['until-caught-up'])
+    return undefined
+  },
+})
+
+/** Runs an app until it fails, is told to stop, or is done. */
+async function drive(
+  app: StreamsApp,
+  { signal }: CommandContext,
+  untilCaughtUp: boolean,
+): Promise<void> {
+  // What close rejects with, closed does too.
+  const stop = (): void => void app.close().catch(() => {})
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    if (signal.aborted) return
+    await app.start()
+    if (untilCaughtUp) {
+      await app.caughtUp(signal).catch((error: unknown) => {
+        if (error !== signal.reason) throw error
+      })
+      await app.close()
+    }
+    await app.closed
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+/** Tells people what happens in an app. */
+export function showEvent(output: Output, event: StreamsEvent): void {
+  output.note(sentenceOf(event), { about: event.kind })
+}
+
+function sentenceOf(event: StreamsEvent): string {
+  switch (event.kind) {
+    case 'state':
+      return `the app is ${event.to}`
+    case 'unit-started':
+      return `unit ${event.unit} runs ${event.tasks.join(', ')}`
+    case 'restoring':
+      return `restoring ${event.store}: ${event.restored} records, ${event.remaining} to go`
+    case 'rewound':
+      return `unit ${event.unit} undid its transaction and goes on: ${event.error.message}`
+    case 'restarting':
+      return `unit ${event.unit} starts over in ${event.delayMs} ms: ${event.error.message}`
+    case 'skipped':
+      return `left out ${event.place}: ${event.error.message}`
+    case 'notice':
+      return event.message
+    default:
+      return event satisfies never
+  }
+}
