@@ -19,6 +19,11 @@ interface CommandEntry {
 
 const COMMANDS: readonly CommandEntry[] = [
   entry(
+    'demo',
+    'runs the video pipeline on a clip it makes, or on your own files',
+    async () => (await import('./demo.ts')).demoCommand,
+  ),
+  entry(
     'ingest',
     'puts videos into the log in chunks',
     async () => (await import('./ingest.ts')).ingestCommand,

@@ -96,7 +96,7 @@ export const runCommand = defineCommand({
 })
 
 /** Runs an app until it fails, is told to stop, or is done. */
-async function drive(
+export async function drive(
   app: StreamsApp,
   { signal }: CommandContext,
   untilCaughtUp: boolean,
