@@ -20,6 +20,8 @@ import { drive, showEvent } from './run.ts'
 
 /** Bytes of values kept while the videos are put together again. */
 const CHECK_CACHE_BYTES = 16 * 2 ** 20
+/** What the topics take at least, so that the next demo in the same folder may choose larger chunks. */
+const LARGEST_USUAL_CHUNK_BYTES = 32 * 2 ** 20
 /** How often progress is looked at. */
 const LOOK_MS = 200
 
@@ -60,7 +62,7 @@ export const demoCommand = defineCommand({
 
 /** The pipeline's topics, made for chunks of this size; those that are there stay as they are. */
 async function createTopics({ transport }: OpenLog, chunkBytes: number): Promise<void> {
-  const topics = videoTopics({ chunkBytes })
+  const topics = videoTopics({ chunkBytes: Math.max(chunkBytes, LARGEST_USUAL_CHUNK_BYTES) })
   const there = await transport.admin.describeTopics(topics.map(({ topic }) => topic))
   const missing = topics.filter(({ topic }) => there.every((known) => known.topic !== topic))
   await transport.admin.createTopics(missing)
