@@ -3,7 +3,7 @@
  * is added as well as can be, so that one mistake hides no other; a draft with any problem never
  * becomes a topology. What the author holds (streams, tables) are small values that point in here.
  */
-import { isTopicName, type Topic } from '../model/position.ts'
+import { asTopic, isTopicName, type Topic } from '../model/position.ts'
 import type {
   AnyProcessorSpec,
   GraphNode,
@@ -35,6 +35,9 @@ export interface ProcessorDraft {
 
 /** A sink, before its topic was looked at. */
 export type SinkDraft = Omit<SinkNode, 'kind' | 'topic'> & { readonly topic: string }
+
+/** Stands where a sink has no legal topic, in a draft that can never become a topology. */
+const NO_TOPIC = asTopic('_')
 
 /** Collects the nodes of one topology. */
 export class Draft {
@@ -69,7 +72,8 @@ export class Draft {
   }
 
   addSink({ topic, ...sink }: SinkDraft): void {
-    if (this.#isLegal(sink.name, topic)) this.#add({ kind: 'sink', ...sink, topic })
+    const legal = this.#isLegal(sink.name, topic) ? topic : NO_TOPIC
+    this.#add({ kind: 'sink', ...sink, topic: legal })
   }
 
   /** The finished value. Throws TopologyError with every problem where there is one. */

@@ -1,5 +1,6 @@
 /** What a step asks of the streams it is attached to. Each answers with what the step can go on with, and notes what is missing. */
 import type { SerdeUse } from '../processors/processor.ts'
+import { referenceSerde } from '../processors/reference-serde.ts'
 import type { AnySerde } from './graph.ts'
 import type { StreamState } from './stream-state.ts'
 
@@ -75,9 +76,15 @@ export function payloadOf({ draft, payload, node }: StreamState, step: string): 
     place: step,
     message:
       `it is not known what the values of ${node} are references to. Take the stream of byReference() ` +
-      'itself, or say in { from } which stream that is',
+      'itself, or dereference these with { from }, which says what stream that is',
   })
   return { serde: MISSING, topic: node, role: 'value' }
+}
+
+/** How the values are read behind references, or undefined where the stream carries values themselves. */
+export function payloadIfAny(state: StreamState, step: string): SerdeUse | undefined {
+  const isReference = state.payload !== undefined || state.value?.name === referenceSerde().name
+  return isReference ? payloadOf(state, step) : undefined
 }
 
 function missingSerde(

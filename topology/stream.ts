@@ -22,7 +22,7 @@ import { process } from '../processors/process.ts'
 import { referenceSerde } from '../processors/reference-serde.ts'
 import { selectKey } from '../processors/select-key.ts'
 import type { Serde } from '../serdes/serde.ts'
-import { attachSink, attachSource } from './attach.ts'
+import { attachSink, attachSource, type SinkWish } from './attach.ts'
 import type * as Fact from './facts.ts'
 import type { AnyProcessorSpec } from './graph.ts'
 import { KGroupedStream } from './grouped.ts'
@@ -145,7 +145,8 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
   to(topic: string, options: Option.SinkOptions<K, V> & Fact.SerdesNeeded<F>): void
   to(this: Fact.SinkSerdes<F>, topic: string): void
   to(topic: string, options: Option.SinkOptions<K, V> = {}): void {
-    attachSink(this.#state, topic, options)
+    // Of a sink's serdes only the writing half is ever used.
+    attachSink(this.#state, topic, options as SinkWish)
   }
 
   /** Writes the records to a topic and reads them from there: each in the partition of its key, in a sub-topology of its own. */
@@ -194,6 +195,7 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     options?: Option.ReadingStep<K, V, Dereferenced<V>>,
   ): KStream<K, Dereferenced<V>, Fact.Resolved<F>>
   dereference<T, Out, O extends Option.DereferenceStep<K, V, T, Out>>(
+    this: Fact.Serdes<F>,
     options: O & Option.DereferenceStep<K, V, T, Out>,
   ): KStream<K, Out, Fact.ValueChanged<F, O>>
   dereference<T, Out>(
@@ -237,7 +239,7 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     const node = this.#name(PREFIX.enrich, name)
     const keyed = options.orderBy !== 'partition' && options.orderBy !== 'none'
     if (keyed) need.keyed(this.#state, node)
-    const { payload } = this.#state
+    const payload = need.payloadIfAny(this.#state, node)
     const spec = enrich<K, V, R>({
       name: node,
       enricher,

@@ -107,13 +107,16 @@ export function keyedNodes(nodes: readonly GraphNode[]): readonly ProcessorNode[
   return nodes.filter((node) => node.kind === 'processor').filter(({ keyed }) => keyed)
 }
 
-/** A sink that writes what its own records came from would feed itself for ever. */
+/**
+ * A sink that writes what its own records came from would feed itself for ever. A loop goes back to
+ * a source that was declared earlier at least once; it is told there, and only there.
+ */
 function loops(nodes: readonly GraphNode[]): TopologyProblem[] {
   const problems: TopologyProblem[] = []
-  for (const sink of nodes) {
+  for (const [at, sink] of nodes.entries()) {
     if (sink.kind !== 'sink') continue
     const reader = upstreamOf(sink, nodes).find((source) => source.topics.includes(sink.topic))
-    if (reader === undefined) continue
+    if (reader === undefined || nodes.indexOf(reader) > at) continue
     const message =
       `it writes to ${sink.topic}, from which ${reader.name} reads what leads here: every record would ` +
       'come round again for ever. Write to another topic'

@@ -1,0 +1,184 @@
+/**
+ * What the fluent surface must take and must refuse, held by the compiler: `npm run types` fails where
+ * a line under `@ts-expect-error` compiles. Nothing here runs.
+ */
+import type { Enricher } from '../../processors/enricher.ts'
+import type { Reference } from '../../processors/payloads.ts'
+import type { ProcessorContext } from '../../processors/processor.ts'
+import { int64, text } from '../../serdes/primitives.ts'
+import { json } from '../../serdes/json.ts'
+import { topology } from '../../topology/builder.ts'
+import type { StreamFacts } from '../../topology/facts.ts'
+import type { KStream } from '../../topology/stream.ts'
+import type { KTable } from '../../topology/table.ts'
+
+interface Order {
+  readonly item: string
+  readonly amount: number
+}
+declare const order: ReturnType<typeof json<Order>>
+declare const amount: ReturnType<typeof json<number>>
+declare const lengthOf: Enricher<string, Order, number>
+
+/** Fails to compile where A and B are not the same type. */
+function same<A, B>(
+  ..._proof: [A] extends [B] ? ([B] extends [A] ? [] : ['B is wider']) : ['A is wider']
+): void {}
+
+export const types = topology('types', ({ stream, table }) => {
+  const orders = stream('orders', { key: text, value: order })
+
+  // Types flow through every step.
+  const amounts = orders.mapValues(({ amount: n }) => n)
+  same<typeof amounts extends KStream<infer K, infer V> ? [K, V] : never, [string, number]>()
+  const pairs = orders.map(({ key, value }) => [value.item, key] as const)
+  same<typeof pairs extends KStream<infer K, infer V> ? [K, V] : never, [string, string]>()
+  const letters = orders.flatMapValues(({ item }) => item.split(' '))
+  same<typeof letters extends KStream<string, infer V> ? V : never, string>()
+  orders.filter(({ key, value, timestamp }) => key !== '' && value.amount > timestamp)
+  // @ts-expect-error -- an order has no price.
+  orders.filter(({ value }) => value.price > 1)
+
+  // A sink takes the serdes that are known, and asks for those that are not.
+  orders.to('copies')
+  orders.filter(() => true).to('copies')
+  amounts.to('amounts', { value: amount })
+  // @ts-expect-error -- mapValues lost the value's serde.
+  amounts.to('amounts')
+  // @ts-expect-error -- a name is not a serde.
+  amounts.to('amounts', { name: 'sink' })
+  // @ts-expect-error -- a serde of another type.
+  amounts.to('amounts', { value: text })
+  orders.mapValues(({ amount: n }) => n, { value: amount }).to('amounts')
+  // @ts-expect-error -- a serde of another type.
+  orders.mapValues(({ amount: n }) => n, { value: text })
+  // @ts-expect-error -- selectKey lost the key's serde.
+  orders.selectKey(({ value }) => value.amount).to('by-amount')
+  orders.selectKey(({ value }) => value.amount, { key: amount }).to('by-amount')
+  pairs.to('pairs', { key: text, value: text })
+  // @ts-expect-error -- map lost both.
+  pairs.to('pairs', { key: text })
+
+  // Steps by key refuse a key that was changed, until the stream went through a topic.
+  orders.groupByKey().count()
+  const byItem = orders.selectKey(({ value }) => value.item, { key: text })
+  // @ts-expect-error -- records of one item are in several partitions.
+  byItem.groupByKey()
+  // @ts-expect-error -- records of one item are in several partitions.
+  byItem.groupByKey({ key: text })
+  byItem.through('orders-by-item').groupByKey().count()
+  // @ts-expect-error -- records of one item are in several partitions.
+  byItem.mapValues(({ amount: n }) => n).groupByKey()
+  // @ts-expect-error -- through writes the topic, so it needs the serde.
+  orders.selectKey(({ value }) => value.item).through('orders-by-item')
+
+  // Counts are bigints, and never null; a table of a topic can lose rows.
+  const counts = orders.groupByKey().count({ store: 'counts' }).toStream()
+  same<typeof counts extends KStream<string, infer V> ? V : never, bigint>()
+  counts.to('counts', { value: int64 })
+  const rows = table('items', { key: text, value: order }).toStream()
+  same<typeof rows extends KStream<string, infer V> ? V : never, Order | null>()
+  rows.to('items-copy')
+  rows.to('items-copy', { value: order })
+  // @ts-expect-error -- a removed row has no amount.
+  rows.mapValues((row) => row.amount + 1)
+  const expensive: KTable<string, Order> = table('t', { key: text, value: order }).filter(
+    (value) => value.amount > 10,
+  )
+  expensive
+    .mapValues(({ amount: n }) => n, { value: amount })
+    .toStream()
+    .to('amounts')
+
+  // References stand for values of the log, directly behind a topic.
+  const references = orders.byReference()
+  same<typeof references extends KStream<string, infer V> ? V : never, Reference<Order>>()
+  // @ts-expect-error -- a mapped value is not in the log.
+  amounts.byReference()
+  // @ts-expect-error -- nor is a filtered stream the topic.
+  orders.filter(() => true).byReference()
+  const back = references.filter(({ value }) => value.sizeBytes > 10).dereference()
+  same<typeof back extends KStream<string, infer V> ? V : never, Order>()
+  // @ts-expect-error -- these are no references.
+  orders.dereference()
+
+  // A service sees values, also where the stream carries references.
+  const lengths = references.enrich('length', lengthOf)
+  same<typeof lengths extends KStream<string, infer V> ? V : never, number>()
+  orders.enrich('length', lengthOf, { orderBy: 'partition' })
+  // @ts-expect-error -- the enricher takes orders.
+  amounts.enrich('length', lengthOf)
+  // @ts-expect-error -- waiting rows are kept by the value's serde.
+  orders.mapValues((value) => value).enrich('length', lengthOf)
+
+  // A join has both types, inherits the serdes it knows, and asks for the others.
+  const joined = references.joinOnce(
+    'join',
+    lengths,
+    (reference, length) => ({ reference, length }),
+    {
+      expireAfter: 1000,
+    },
+  )
+  same<
+    typeof joined extends KStream<string, infer V> ? V : never,
+    { reference: Reference<Order>; length: number }
+  >()
+  // @ts-expect-error -- its result has no serde.
+  joined.to('joined')
+  orders
+    .joinOnce('j', amounts, (left, right) => left.amount + right, {
+      expireAfter: 1000,
+      right: amount,
+      value: amount,
+    })
+    .to('sums')
+  // @ts-expect-error -- the right side's values have no serde.
+  orders.joinOnce('j', amounts, (left, right) => left.amount + right, { expireAfter: 1000 })
+  orders.joinOnce(
+    'j',
+    // @ts-expect-error -- the right side's key was changed.
+    byItem,
+    (left, right) => left.amount + right.amount,
+    { expireAfter: 1000 },
+  )
+  // @ts-expect-error -- a waiting row is kept by the serde of the value around the reference.
+  joined.dereference({ from: references, select: () => null, replace: () => 1 })
+  const kept = references.joinOnce('k', lengths, (reference, length) => ({ reference, length }), {
+    expireAfter: 1000,
+    value: json<{ reference: Reference<Order>; length: number }>(),
+  })
+  const named = kept.dereference({
+    from: references,
+    select: ({ reference }) => reference,
+    replace: ({ length }, item) => ({ length, item }),
+  })
+  same<
+    typeof named extends KStream<string, infer V> ? V : never,
+    { length: number; item: Order | null }
+  >()
+
+  // An author's own step says what it forwards.
+  const processed = orders.process({
+    value: amount,
+    create:
+      ({ forward }: ProcessorContext<string, number>) =>
+      (record) =>
+        forward(record.withValue(record.value.amount)),
+  })
+  same<typeof processed extends KStream<infer K, infer V> ? [K, V] : never, [string, number]>()
+  // @ts-expect-error -- it may have changed the key, whose serde is not known.
+  processed.to('processed')
+
+  // A stream typed without facts passes; validation has the last word.
+  const plain: KStream<string, Order> = orders
+  plain.groupByKey().count()
+  plain.to('copies')
+  const facts: StreamFacts | undefined = undefined
+  same<typeof facts, undefined>()
+
+  // @ts-expect-error -- a topic is read with both serdes.
+  stream('orders', { key: text })
+  // @ts-expect-error -- partitionBy takes the key.
+  stream('orders', { key: text, value: order, partitionBy: (key: number) => String(key) })
+})
