@@ -64,7 +64,8 @@ export class EmbeddedProducer implements Producer {
 
   async flush(): Promise<readonly PartitionOffset[]> {
     const identity = this.#assertInitialized()
-    await this.#settle(identity)
+    await this.#queue.settle()
+    this.#throwFailure(identity)
     this.#log.producers.assertOpenTo(identity)
     return this.#queue.takeAcknowledged()
   }
@@ -77,16 +78,25 @@ export class EmbeddedProducer implements Producer {
 
   async commit(): Promise<void> {
     const identity = this.#assertInitialized()
-    await this.#settle(identity)
-    await this.#log.producers.end(identity, 'commit')
+    try {
+      await this.#queue.settle({ hold: true })
+      this.#throwFailure(identity)
+      await this.#log.producers.end(identity, 'commit')
+    } finally {
+      this.#queue.resume()
+    }
   }
 
   async abort(): Promise<void> {
     const identity = this.#assertInitialized()
-    await this.#queue.drop()
-    await this.#log.producers.end(identity, 'abort')
-    this.#queue.takeAcknowledged()
-    this.#queue.forgive()
+    try {
+      await this.#queue.drop()
+      await this.#log.producers.end(identity, 'abort')
+      this.#queue.takeAcknowledged()
+      this.#queue.forgive()
+    } finally {
+      this.#queue.resume()
+    }
   }
 
   /** Outside transactions what is queued goes out first; an open transaction is aborted. */
@@ -97,7 +107,8 @@ export class EmbeddedProducer implements Producer {
     const identity = this.#identity
     if (identity === undefined) return
     if (identity.transactionalId === undefined) {
-      await this.#settle(identity)
+      await this.#queue.settle()
+      this.#throwFailure(identity)
       return
     }
     await this.#queue.drop()
@@ -107,11 +118,6 @@ export class EmbeddedProducer implements Producer {
       // Its successor has aborted what it left.
       if (!isMillraceError(error, 'MILLRACE_PRODUCER_FENCED')) throw error
     }
-  }
-
-  async #settle(identity: ProducerIdentity): Promise<void> {
-    await this.#queue.settle()
-    this.#throwFailure(identity)
   }
 
   #throwFailure({ transactionalId }: ProducerIdentity): void {

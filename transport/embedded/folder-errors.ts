@@ -59,6 +59,17 @@ export function logDamaged(
   })
 }
 
+/** The index is lost or cannot be read, so that nobody knows what of the segments counts. */
+export function indexDamaged(what: string, path: string, cause?: unknown): TransportError {
+  return new TransportError('MILLRACE_LOG_DAMAGED', 'fatal', {
+    message:
+      `The index of the embedded log in ${path} is damaged: ${what}. Nothing was changed. ` +
+      'Put the whole folder back from a copy, or begin a new log in another folder.',
+    place: path,
+    cause,
+  })
+}
+
 /** Another opened log, in this process or in another, holds the folder. */
 export function logInUse(folder: string, holderPid: number | undefined): TransportError {
   const holder =

@@ -5,9 +5,10 @@
  * known what LevelDB has, so nothing more is written until the log was opened again.
  */
 import { Level } from 'level'
+import { asError } from '../../model/errors.ts'
 import type { TransportError } from '../errors.ts'
 import { logClosed } from '../log-errors.ts'
-import { indexError } from './folder-errors.ts'
+import { diskError, indexDamaged, indexError } from './folder-errors.ts'
 
 /** One row to put, or to remove where `value` is undefined. Values are JSON. */
 export interface RowChange {
@@ -49,7 +50,7 @@ export class LogIndex {
       await database.open()
     } catch (error) {
       if (error instanceof Error && codeOf(error.cause) === 'LEVEL_LOCKED') return undefined
-      throw indexError(error instanceof Error ? (error.cause ?? error) : error, path)
+      throw readError(error instanceof Error ? (error.cause ?? error) : error, path)
     }
     return new LogIndex(database, path, batchRows)
   }
@@ -65,7 +66,11 @@ export class LogIndex {
 
   /** The row of a key, or undefined. */
   async read(key: string): Promise<unknown> {
-    return await this.#database.get(key)
+    try {
+      return await this.#database.get(key)
+    } catch (error) {
+      throw readError(error, this.#path)
+    }
   }
 
   /** The rows whose keys begin with `prefix`, in the order of their keys: what follows the prefix, and the value. */
@@ -74,8 +79,12 @@ export class LogIndex {
     { from = '', before = AFTER_PREFIX }: { readonly from?: string; readonly before?: string } = {},
   ): Promise<(readonly [string, unknown])[]> {
     const range = { gte: prefix + from, lt: prefix + before }
-    const rows = await this.#database.iterator({ ...range, highWaterMarkBytes: SCAN_BYTES }).all()
-    return rows.map(([key, value]) => [key.slice(prefix.length), value] as const)
+    try {
+      const rows = this.#database.iterator({ ...range, highWaterMarkBytes: SCAN_BYTES })
+      return (await rows.all()).map(([key, value]) => [key.slice(prefix.length), value] as const)
+    } catch (error) {
+      throw readError(error, this.#path)
+    }
   }
 
   /** Waits for what was handed over, then closes the database. */
@@ -123,6 +132,12 @@ type Operation =
 
 function operation({ key, value }: RowChange): Operation {
   return value === undefined ? { type: 'del', key } : { type: 'put', key, value }
+}
+
+function readError(error: unknown, path: string): TransportError {
+  const { message } = asError(error)
+  const isDamaged = codeOf(error) === 'LEVEL_CORRUPTION' || message.startsWith('Corruption')
+  return isDamaged ? indexDamaged(message, path, error) : diskError(error, path)
 }
 
 function codeOf(error: unknown): unknown {

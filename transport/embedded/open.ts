@@ -1,11 +1,12 @@
 /** Opens an embedded log: takes the folder, brings the index and the segments to one end, and hands out the port. */
+import { readdir } from 'node:fs/promises'
 import { asTopic, type Topic } from '../../model/position.ts'
 import type { Transport } from '../transport.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { EmbeddedLog, openTopic, type EmbeddedLogParts, type TopicLog } from './embedded-log.ts'
 import { EmbeddedTransport } from './embedded-transport.ts'
 import { FilePool } from './file-pool.ts'
-import { logInUse } from './folder-errors.ts'
+import { indexDamaged, logInUse } from './folder-errors.ts'
 import { GroupOffsets } from './group-offsets.ts'
 import {
   GROUP_PREFIX,
@@ -36,12 +37,15 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Tran
   const folder = await prepareFolder(options.folder)
   const index = await LogIndex.open(folder.index, limits.indexBatchRows)
   if (index === undefined) throw logInUse(options.folder, await holderPid(folder))
+  const files = new FilePool(limits.openFiles)
   try {
     await nameHolder(folder)
-    const log = await openLog({ folder, index, limits }, options)
+    const log = await openLog({ folder, index, files, limits }, options)
     return new EmbeddedTransport(log, { clock: options.clock, limits })
   } catch (error) {
     await index.close()
+    await files.close()
+    await dropHolder(folder)
     throw error
   }
 }
@@ -49,21 +53,26 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Tran
 interface Opening {
   readonly folder: LogFolder
   readonly index: LogIndex
+  readonly files: FilePool
   readonly limits: EmbeddedLogLimits
 }
 
 async function openLog(
-  { folder, index, limits }: Opening,
+  { folder, index, files, limits }: Opening,
   { clock, durability = 'process' }: EmbeddedLogOptions,
 ): Promise<EmbeddedLog> {
-  const leaderEpoch = Number((await index.read(OPENS_KEY)) ?? 0) + 1
+  const opens = Number((await index.read(OPENS_KEY)) ?? 0)
+  if (opens === 0 && (await readdir(folder.topics)).length > 0) {
+    throw indexDamaged('it is empty, and there are segments of topics', folder.index)
+  }
+  const leaderEpoch = opens + 1
   const resources: LogResources = {
     clock,
     index,
     durability,
     leaderEpoch,
     segmentBytes: limits.segmentBytes,
-    files: new FilePool(limits.openFiles),
+    files,
     buffers: new BufferPool(limits.pooledBytes),
   }
   const keepSince = clock.now() - limits.producerExpiryMs

@@ -112,11 +112,6 @@ export class PartitionLog implements TopicPartition {
     return lastOffset as Offset
   }
 
-  /** Waits until the disk has what transactions wrote here. */
-  async sync(): Promise<void> {
-    await this.#writer.sync()
-  }
-
   /** The rows that end a producer's transaction here. None of its appends may be under way. */
   endingRows(producerId: number, outcome: Outcome): readonly RowChange[] {
     const first = this.#state.open.get(producerId)

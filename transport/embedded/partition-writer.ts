@@ -81,7 +81,6 @@ export class PartitionWriter {
   readonly #folder: string
   readonly #segments: Segment[]
   readonly #sequences: ProducerSequences
-  readonly #unsynced = new Set<Segment>()
   #nextOffset: number
   #nextStart: number
   #lastPlace: number
@@ -119,16 +118,6 @@ export class PartitionWriter {
     return this.#inTurn(() => this.#write(append))
   }
 
-  /** Waits until the disk has what transactions wrote: before the index says that one is committed. */
-  sync(): Promise<void> {
-    return this.#inTurn(async () => {
-      for (const segment of this.#unsynced) {
-        await this.#onDisk(segment, () => segment.sync())
-        this.#unsynced.delete(segment)
-      }
-    })
-  }
-
   /** Waits until the index was handed all that is under way. */
   async settle(): Promise<void> {
     await this.#turn
@@ -152,10 +141,6 @@ export class PartitionWriter {
     const target = this.#target(append.batches)
     const layout = this.#lay(append.batches, target.start)
     await this.#put(layout, target)
-    if (append.transactional) this.#unsynced.add(target.segment)
-    else if (this.#resources.durability === 'fsync')
-      await this.#onDisk(target.segment, () => target.segment.sync())
-
     const baseOffset = this.#nextOffset
     const sequence = this.#sequences.remember(sequenced, baseOffset, this.#resources.clock.now())
     const rows = [
@@ -210,6 +195,9 @@ export class PartitionWriter {
   async #put(layout: Layout, { segment, start }: Target): Promise<void> {
     try {
       await segment.write(layout.buffers, start)
+      // Before any row that mentions these bytes: LevelDB's log is one, so that whichever batch is
+      // synced next takes this append's row to the disk with it.
+      if (this.#resources.durability === 'fsync') await segment.sync()
     } catch (error) {
       // What was written in part takes room that somebody may need; the next write goes over it anyway.
       await segment.truncate(start).catch(() => undefined)
@@ -240,14 +228,6 @@ export class PartitionWriter {
     for (const [offset, start] of layout.places) target.segment.addPlace(offset, start)
     target.segment.bytes = layout.endStart
     this.#watcher.recorded(layout.endOffset)
-  }
-
-  async #onDisk(segment: Segment, work: () => Promise<void>): Promise<void> {
-    try {
-      await work()
-    } catch (error) {
-      throw diskError(error, segment.path)
-    }
   }
 }
 

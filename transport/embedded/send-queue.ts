@@ -29,6 +29,8 @@ export class SendQueue {
   #linger: Timer | undefined
   /** Somebody waits for the queue to be empty. */
   #isUrged = false
+  /** A transaction ends: what is sent meanwhile waits for the next one. */
+  #isHeld = false
   #failure: Error | undefined
 
   constructor(
@@ -49,10 +51,12 @@ export class SendQueue {
     return this.#failure
   }
 
-  /** Sends on behalf of a new identity. The queue must be empty. */
+  /** Sends on behalf of a new identity, after a `drop`. */
   start(identity: ProducerIdentity): void {
     this.#identity = identity
     this.#outboxes = new Map()
+    this.#queuedBytes = 0
+    this.#isHeld = false
     this.#failure = undefined
   }
 
@@ -71,16 +75,20 @@ export class SendQueue {
       return
     }
     this.#queuedBytes += outbox.add(record, mostBytes)
-    if (this.#queuedBytes >= this.#limits.writeAheadBytes) this.#pumpAll()
-    else this.#linger ??= this.#clock.timer(this.#limits.lingerMs, () => this.#pumpAll())
+    this.#pumpSoon()
   }
 
-  /** Writes what is queued and waits for all that is under way. Never rejects: see `failure`. */
-  async settle(): Promise<void> {
+  /**
+   * Writes what is queued and waits for all that is under way. Never rejects: see `failure`. With
+   * `hold` nothing leaves afterwards before `resume`: what is sent while a transaction ends belongs to
+   * the next one.
+   */
+  async settle({ hold = false }: { readonly hold?: boolean } = {}): Promise<void> {
     this.#isUrged = true
     this.#pumpAll()
     while (this.#writes.size > 0) await Promise.all(this.#writes)
     this.#isUrged = false
+    this.#isHeld = hold
     for (const box of this.#boxes()) {
       if (!box.hasFailed) continue
       // What stands behind a failed write would come after a record that is lost.
@@ -89,10 +97,18 @@ export class SendQueue {
     }
   }
 
-  /** Drops what is queued and waits for what is under way. */
+  /** Drops what is queued and waits for what is under way; nothing leaves before `resume`. */
   async drop(): Promise<void> {
-    this.#dropQueued()
-    await this.settle()
+    this.#isHeld = true
+    for (const box of this.#boxes()) this.#queuedBytes -= box.drop()
+    while (this.#writes.size > 0) await Promise.all(this.#writes)
+    for (const box of this.#boxes()) box.restart()
+  }
+
+  /** Lets records leave again. */
+  resume(): void {
+    this.#isHeld = false
+    if (this.#queuedBytes > 0) this.#pumpSoon()
   }
 
   /** Forgets what went wrong: it was reported, or its transaction aborted. */
@@ -143,6 +159,12 @@ export class SendQueue {
     return [...this.#outboxes.values()].flat().filter((box) => box !== undefined)
   }
 
+  #pumpSoon(): void {
+    if (this.#isHeld) return
+    if (this.#queuedBytes >= this.#limits.writeAheadBytes) this.#pumpAll()
+    else this.#linger ??= this.#clock.timer(this.#limits.lingerMs, () => this.#pumpAll())
+  }
+
   #pumpAll(): void {
     this.#linger?.cancel()
     this.#linger = undefined
@@ -151,11 +173,15 @@ export class SendQueue {
 
   #pump(outbox: Outbox): void {
     const { writesInFlight, writeBytes } = this.#limits
-    while (!outbox.isEmpty && !outbox.hasFailed && outbox.writesInFlight < writesInFlight) {
+    while (this.#mayWrite(outbox) && outbox.writesInFlight < writesInFlight) {
       const write = this.#write(outbox, writeBytes)
       this.#writes.add(write)
       void write.finally(() => this.#writes.delete(write))
     }
+  }
+
+  #mayWrite(outbox: Outbox): boolean {
+    return !(this.#isHeld || outbox.isEmpty || outbox.hasFailed)
   }
 
   /** Never rejects: what goes wrong is kept for whoever waits. */
@@ -168,6 +194,7 @@ export class SendQueue {
     this.#bytesInFlight += bytes
     outbox.writesInFlight += 1
     try {
+      this.#log.assertOpen()
       const append = outbox.seal(batches, identity)
       const offset = await this.#log.producers.append(identity, outbox.partition, append)
       outbox.acknowledge(append, offset)
@@ -179,12 +206,6 @@ export class SendQueue {
       this.#bytesInFlight -= bytes
       if (this.#isUrged || this.#queuedBytes >= this.#limits.writeAheadBytes) this.#pump(outbox)
     }
-  }
-
-  #dropQueued(): void {
-    this.#linger?.cancel()
-    this.#linger = undefined
-    for (const box of this.#boxes()) this.#queuedBytes -= box.drop()
   }
 
   #fail(error: Error): void {

@@ -132,7 +132,8 @@ export class Transaction {
 
   #enter(epoch: Epoch): void {
     this.assertOpenTo(epoch)
-    if (this.#state === 'ending') throw new TypeError('an append beside the end of its transaction')
+    // Its producer holds everything back while it ends a transaction itself: this is the timeout.
+    if (this.#state === 'ending') throw transactionTimedOut(this.id)
     if (this.#state === 'open') return
     this.#state = 'open'
     this.#openedBy = epoch
@@ -168,7 +169,6 @@ export class Transaction {
   async #record(outcome: Outcome, more: readonly RowChange[]): Promise<void> {
     const { durability, index, groups } = this.#resources
     const sync = durability === 'fsync' && outcome === 'commit'
-    if (sync) await Promise.all([...this.#partitions].map((partition) => partition.sync()))
     const { producerId } = this.#openedBy
     const ended = [...this.#partitions].flatMap((each) => each.endingRows(producerId, outcome))
     const offsets = outcome === 'commit' ? groups.rows(this.#offsets.values()) : []
