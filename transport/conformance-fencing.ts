@@ -1,6 +1,7 @@
 /** Conformance: one producer per transactional id. */
 import assert from 'node:assert/strict'
 import {
+  assertError,
   assertRejects,
   at,
   atOffset,
@@ -41,8 +42,7 @@ function fences(
       await sendNow(heir, topic, 'of the heir')
       await heir.commit()
       assert.deepEqual((await world.read(topic)).values, ['of the heir'])
-      const offsets = await world.log.admin.committedOffsets(world.name('group'), [at(topic)])
-      assert.deepEqual(offsets, [undefined])
+      assert.equal(await world.committed(world.name('group'), at(topic)), undefined)
     },
   }
 }
@@ -68,7 +68,7 @@ const sendsAndCommits = fences('commit after send', async (world, old) => {
 
 const abortsWhatWasOpen: ConformanceCase = {
   title:
-    'init aborts what the predecessor left open: the last stable offset and the offsets are free on return',
+    'init aborts what the predecessor left open: the last stable offset and the offsets are set free',
   async run(world) {
     const topic = await world.create('left-open')
     const group = world.name('group')
@@ -82,13 +82,32 @@ const abortsWhatWasOpen: ConformanceCase = {
     })
     await using _heir = await world.producer('left-open')
     const end = await world.end(topic)
-    assert.equal(await world.end(topic, 'read_committed'), end)
     assert.deepEqual((await world.read(topic, { to: end })).values, [])
-    const offsets = await world.log.admin.committedOffsets(group, [at(topic)])
-    assert.deepEqual(
-      offsets.map((one) => [one?.offset, one?.metadata]),
-      [[3, 'kept']],
-    )
+    assert.deepEqual(await world.committed(group, at(topic)), [3, 'kept'])
+  },
+}
+
+const letsOneOfTwoWin: ConformanceCase = {
+  title: 'of two producers that init side by side exactly one can commit',
+  async run(world) {
+    const topic = await world.create('race')
+    const transactionalId = world.name('race')
+    await using one = world.log.openProducer({ transactionalId })
+    await using two = world.log.openProducer({ transactionalId })
+    const inits = await Promise.allSettled([one.init(), two.init()])
+    // The slower one may be told by init itself, or by what it does next.
+    const runs = [one, two].map(async (producer, index) => {
+      const init = inits[index]
+      if (init?.status === 'rejected') throw init.reason
+      sendAll(producer, topic, [`${index}`])
+      await producer.commit()
+    })
+    const ends = await Promise.allSettled(runs)
+    const lost = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []))
+    assert.equal(lost.length, 1)
+    assertError(lost[0], FENCED)
+    const winner = ends.findIndex((end) => end.status === 'fulfilled')
+    assert.deepEqual((await world.read(topic)).values, [`${winner}`])
   },
 }
 
@@ -146,6 +165,7 @@ export const FENCING_CASES: readonly ConformanceCase[] = [
   sendsOffsets,
   sendsAndCommits,
   abortsWhatWasOpen,
+  letsOneOfTwoWin,
   takesBack,
   abortsOwnTransaction,
   leavesOthersAlone,

@@ -1,7 +1,14 @@
 /** Conformance: fetching ahead, bounded in bytes and fair, and waiting for it. */
 import assert from 'node:assert/strict'
 import { asPartition } from '../model/position.ts'
-import { atOffset, record, sendNow, type ConformanceCase, type World } from './conformance-world.ts'
+import {
+  assertRejects,
+  atOffset,
+  record,
+  sendNow,
+  type ConformanceCase,
+  type World,
+} from './conformance-world.ts'
 import type { Cursor, FetchedBatch, Reader } from './transport.ts'
 
 const BATCH_BYTES = 100_000
@@ -171,7 +178,7 @@ const waitingEnds: ConformanceCase = {
 }
 
 const closesWhileWaiting: ConformanceCase = {
-  title: 'closing a reader, or the whole log, ends every wait on it',
+  title: 'closing a reader ends every wait on it',
   async run(world) {
     const topic = await world.create('closing')
     for (const what of ['cursor', 'reader'] as const) {
@@ -188,6 +195,44 @@ const closesWhileWaiting: ConformanceCase = {
       await ended
       assert.equal(reader.bufferedBytes, 0)
     }
+  },
+}
+
+const closesLogWhileWaiting: ConformanceCase = {
+  title: 'closing the log ends the waits on its readers, and every later call fails',
+  isAlone: true,
+  async run(world) {
+    const topic = await world.create('closing-log')
+    const producer = await world.producer('closing-log')
+    await sendNow(producer, topic, 'never')
+    const reader = world.reader()
+    reader.open(atOffset(topic, 0))
+    const waiting = world.within('the close to end a wait', async (signal) => {
+      for (;;) await reader.ready(signal)
+    })
+    const ended = assert.rejects(waiting, (error: Error) => !/waited \d+ ms/.test(error.message))
+    await world.log[Symbol.asyncDispose]()
+    await world.log[Symbol.asyncDispose]()
+    await ended
+    const code = 'MILLRACE_LOG_CLOSED'
+    await assertRejects(world.log.admin.describeTopics(), { code })
+    await assertRejects(producer.flush(), { code })
+    await assertRejects(reader.ready(), { code })
+    await assertRejects(reader.readAt(atOffset(topic, 0)), { code })
+  },
+}
+
+const sharesNothing: ConformanceCase = {
+  title: 'readers of one log are independent of each other, also on the same partition',
+  async run(world) {
+    const topic = await fill(world, 'shared', 6)
+    await using slow = world.reader('read_committed', BATCH_BYTES)
+    await using fast = world.reader('read_uncommitted', BATCH_BYTES)
+    const held = slow.open(atOffset(topic, 1))
+    const { offsets } = await world.drain(fast, fast.open(atOffset(topic, 0)), 6)
+    assert.deepEqual(offsets, [0, 1, 2, 3, 4, 5])
+    assert.equal(held.position, 1)
+    assert.deepEqual((await world.drain(slow, held, 6)).offsets, [1, 2, 3, 4, 5])
   },
 }
 
@@ -239,6 +284,8 @@ export const PREFETCH_CASES: readonly ConformanceCase[] = [
   wakesForEachCursor,
   waitingEnds,
   closesWhileWaiting,
+  closesLogWhileWaiting,
+  sharesNothing,
   reopensCursors,
   releasesBatches,
 ]

@@ -125,6 +125,42 @@ const flushTellsOffsets: ConformanceCase = {
   },
 }
 
+const sendsDuringFlush: ConformanceCase = {
+  title:
+    'records sent while a flush waits follow those before them, and are acknowledged by the next one',
+  async run(world) {
+    const topic = await world.create('during')
+    await using producer = await world.producer()
+    const sent: string[] = []
+    for (let round = 0; round < 20; round += 1) {
+      sendAll(producer, topic, [`${round} before`])
+      const flushing = producer.flush()
+      sendAll(producer, topic, [`${round} during`])
+      await flushing
+      sent.push(`${round} before`, `${round} during`)
+    }
+    const last = await producer.flush()
+    assert.ok(last.every(({ offset }) => offset === 39))
+    assert.deepEqual((await world.read(topic)).values, sent)
+  },
+}
+
+const keepsTimestamps: ConformanceCase = {
+  title: 'timestamps are kept as given, in any order',
+  async run(world) {
+    const topic = await world.create('timestamps')
+    await using producer = await world.producer()
+    const timestamps = [1_700_000_000_000, 0, 4_102_444_800_000, 1, 1_699_999_999_999]
+    for (const timestamp of timestamps) producer.send(record(topic, 'x', { timestamp }))
+    await producer.flush()
+    const { batches } = await world.read(topic)
+    assert.deepEqual(
+      batches.flatMap((batch) => batch.records).map((one) => one.timestamp),
+      timestamps,
+    )
+  },
+}
+
 const countsBufferedBytes: ConformanceCase = {
   title: 'bufferedBytes counts what is queued and falls to nothing once it is acknowledged',
   async run(world) {
@@ -234,7 +270,7 @@ const recoversByInit: ConformanceCase = {
 function keepsLargeValue(sizeBytes: number): ConformanceCase {
   return {
     title: `a value of ${sizeBytes / MIB} MiB comes back whole, in a transaction and beside others`,
-    isSlow: true,
+    isAlone: true,
     async run(world) {
       const topic = await world.create('large', 1, { 'max.message.bytes': `${sizeBytes + MIB}` })
       await using producer = await world.producer('large-values')
@@ -291,6 +327,8 @@ export const PRODUCING_CASES: readonly ConformanceCase[] = [
   tellsNullFromEmpty,
   keepsOrder,
   flushTellsOffsets,
+  sendsDuringFlush,
+  keepsTimestamps,
   countsBufferedBytes,
   keepsBytesOfReusedBuffers,
   showsPlainSendsAtOnce,

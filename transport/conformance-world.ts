@@ -1,6 +1,7 @@
 /** What the cases of the transport's conformance suite share: names of their own, sending, reading to an end. */
 import assert from 'node:assert/strict'
-import type { Clock } from '../model/clock.ts'
+import { sleep, type Clock } from '../model/clock.ts'
+import { isMillraceError } from '../model/errors.ts'
 import {
   asOffset,
   asPartition,
@@ -50,8 +51,8 @@ export interface TransportHarness {
 export interface ConformanceCase {
   readonly title: string
   readonly needs?: readonly ('reopen' | 'crash' | 'purge' | 'compact' | 'truncate')[]
-  /** Left out where cases are repeated. */
-  readonly isSlow?: boolean
+  /** Runs once, on a log of its own: it is slow, or closes the log. */
+  readonly isAlone?: boolean
   run(world: World): Promise<void>
 }
 
@@ -81,6 +82,8 @@ export function groupOf(groupId: string): GroupMetadata {
 
 /** Milliseconds a case waits for anything before it fails. */
 const DEADLINE_MS = 20_000
+/** Milliseconds between two questions for an offset that is pending. */
+const PENDING_RETRY_MS = 5
 const MIB = 1024 * 1024
 
 /** One case's view of a log: names that no other case uses, and the few things all cases do. */
@@ -138,6 +141,24 @@ export class World {
     const ends = await this.log.admin.offsets([at(topic, partition)], 'latest', isolation)
     assert.equal(ends.length, 1)
     return ends[0] ?? asOffset(0)
+  }
+
+  /** A group's committed offset and its metadata, waiting for a transaction that is just being ended by init. */
+  async committed(
+    group: string,
+    of: TopicPartition,
+  ): Promise<readonly [number, string] | undefined> {
+    return await this.within(`the offset of ${describePartition(of)}`, async (signal) => {
+      for (;;) {
+        try {
+          const [found] = await this.log.admin.committedOffsets(group, [of])
+          return found === undefined ? undefined : [found.offset, found.metadata]
+        } catch (error) {
+          if (!isMillraceError(error, 'MILLRACE_OFFSETS_PENDING')) throw error
+          await sleep(this.harness.clock, PENDING_RETRY_MS, signal)
+        }
+      }
+    })
   }
 
   /** Reads one partition to an end, with a reader of its own. */
