@@ -1,7 +1,7 @@
 /** The log port over an embedded log: its administration, its readers and its producers within one process. */
 import type { Clock } from '../../model/clock.ts'
 import type { Offset, Topic, TopicPartition } from '../../model/position.ts'
-import { PrefetchingReader } from '../prefetch.ts'
+import { PrefetchingReader, type PrefetchOptions } from '../prefetch.ts'
 import type {
   Admin,
   CommittedOffset,
@@ -42,7 +42,9 @@ export class EmbeddedTransport implements Transport {
   openReader(options: ReaderOptions): Reader {
     this.#log.assertOpen()
     const source = new EmbeddedSource(this.#log)
-    const reader = new PrefetchingReader({ ...options, source, clock: this.#clock })
+    const reader: Reader = new EmbeddedReader({ ...options, source, clock: this.#clock }, () =>
+      this.#opened.delete(reader),
+    )
     this.#opened.add(reader)
     return reader
   }
@@ -79,6 +81,21 @@ export class EmbeddedTransport implements Transport {
       }),
     )
     for (const each of closing) if (each.status === 'rejected') throw each.reason as Error
+  }
+}
+
+/** Tells the log when it is closed, so that the log forgets it. */
+class EmbeddedReader extends PrefetchingReader {
+  readonly #onClose: () => void
+
+  constructor(options: PrefetchOptions, onClose: () => void) {
+    super(options)
+    this.#onClose = onClose
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.#onClose()
+    await super[Symbol.asyncDispose]()
   }
 }
 
