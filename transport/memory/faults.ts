@@ -8,6 +8,7 @@
  * process was killed meanwhile, as a request in a socket does.
  */
 import { sleep, type Clock } from '../../model/clock.ts'
+import { asError } from '../../model/errors.ts'
 import { describePartition, type TopicPartition } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
 import { logClosed } from '../log-errors.ts'
@@ -114,22 +115,13 @@ export class Line {
     if (this.#state === 'closed') throw logClosed('log')
     const fate = this.#faults?.decide({ ...operation, connection: this.#name }) ?? {}
     await this.#travel(fate.requestDelayMs, signal)
-    if (fate.outcome === 'refused') return await this.#answer(fate, refused(operation), signal)
-    const result = await effect(fate)
-    if (fate.outcome === 'lost') return await this.#answer(fate, lost(operation), signal)
+    const answer = await answerOf(operation, fate, effect)
     await this.#travel(fate.responseDelayMs, signal)
-    return this.isKilled() ? await forever() : result
+    return this.#isKilled() ? await forever() : answer()
   }
 
-  /** Whether the process of this connection is dead. */
-  isKilled(): boolean {
+  #isKilled(): boolean {
     return this.#state === 'killed'
-  }
-
-  async #answer(fate: Fate, error: TransportError, signal?: AbortSignal): Promise<never> {
-    await this.#travel(fate.responseDelayMs, signal)
-    if (this.isKilled()) return await forever()
-    throw error
   }
 
   async #travel(delayMs = 0, signal?: AbortSignal): Promise<void> {
@@ -145,6 +137,24 @@ export interface LineOptions {
   /** How faults and messages call the connection. */
   readonly name: string
   readonly faults: Faults | undefined
+}
+
+/** Lets an operation take effect where its fate allows it; returns what its caller is told, as a call that returns or throws. */
+async function answerOf<T>(
+  operation: Omit<Operation, 'connection'>,
+  fate: Fate,
+  effect: (fate: Fate) => T | Promise<T>,
+): Promise<() => T> {
+  const fail = (error: Error) => (): never => {
+    throw error
+  }
+  if (fate.outcome === 'refused') return fail(refused(operation))
+  try {
+    const result = await effect(fate)
+    return fate.outcome === 'lost' ? fail(lost(operation)) : () => result
+  } catch (error) {
+    return fail(fate.outcome === 'lost' ? lost(operation) : asError(error))
+  }
 }
 
 /** A wait that a dead process is in. */
