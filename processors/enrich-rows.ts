@@ -3,6 +3,11 @@
  * arrival number, so that the store's order is the order of arrival. In a session a row stays, marked
  * answered, until the session's last record is answered: the rows of a session are its manifest, and
  * a session that has to be opened again replays them from the first.
+ *
+ * The newest row of each source partition outlives its answer until the next one comes: it says how
+ * far the source was taken in. Under at-least-once the changelog may be ahead of the committed
+ * offset, and records that come again must not be pushed again, least of all into the middle of a
+ * session that is over. (A mark of its own could be acknowledged before the rows it stands for.)
  */
 import { avro, type AvroType } from '../serdes/avro.ts'
 import { SerdeError } from '../serdes/errors.ts'
@@ -38,6 +43,7 @@ const pendingRowSchema = {
     { name: 'offset', type: 'long' },
     { name: 'sequence', type: 'int' },
     { name: 'answered', type: 'boolean' },
+    { name: 'done', type: 'boolean', doc: 'stays only to say how far the source was taken in' },
   ],
 } as const
 

@@ -17,7 +17,10 @@ import type { EnrichOptions, TerminalPolicy } from './enrich-options.ts'
 import type { PendingRow } from './enrich-rows.ts'
 import type { Dereferenced, Reference } from './payloads.ts'
 import type { Processor, ProcessorContext, SourceRecord } from './processor.ts'
+import { SourceMarks } from './source-marks.ts'
 import { TimestampQueue } from './timestamp-queue.ts'
+
+const NO_BYTES = Buffer.alloc(0)
 
 /** What a step is made of. */
 export interface StepParts<K, V, R> {
@@ -39,6 +42,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   readonly #lanes = new Map<string, Lane>()
   readonly #waiting = new TimestampQueue<number>()
   readonly #driver: EnrichDriver
+  readonly #intake = new SourceMarks()
   #nextArrival = 0
   #lastSource: SourceRecord | undefined
   #sequence = 0
@@ -55,6 +59,8 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   async open(): Promise<void> {
     for await (const [arrival, { value: row }] of this.#parts.store.range()) {
       this.#nextArrival = arrival + 1
+      this.#intake.found(arrival, row)
+      if (row.done) continue
       this.#admit(row.lane, { arrival, timestamp: row.timestamp, answered: row.answered })
     }
     this.#holdTime()
@@ -69,8 +75,14 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
     }
     const arrival = this.#nextArrival
     const row = this.#rowOf(record, arrival)
+    if (this.#intake.isRepeated(row)) {
+      context.count('repeated')
+      return
+    }
     if (this.#answerAtOnce(record, row.lane)) return
     this.#nextArrival += 1
+    const outdated = this.#intake.take(arrival, row)
+    if (outdated !== undefined) store.delete(outdated, record.timestamp)
     store.insert(arrival, row, record.timestamp)
     context.count('accepted')
     const lane = this.#admit(row.lane, { arrival, timestamp: record.timestamp, answered: false })
@@ -106,7 +118,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
     const done = this.#leave(lane, entry, outcome.isLast)
     this.#parts.context.enqueue(() => {
       const row = this.#row(entry)
-      for (const past of done) this.#parts.store.delete(past.arrival, row.timestamp)
+      for (const past of done) this.#finish(past)
       if (done.length === 0) {
         this.#parts.store.put(entry.arrival, { ...row, answered: true }, row.timestamp)
       }
@@ -164,6 +176,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
       offset: source?.record.offset ?? arrival,
       sequence: this.#sequence,
       answered: false,
+      done: false,
     }
   }
 
@@ -186,6 +199,17 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
     const row = this.#parts.store.get(entry.arrival)
     if (row === undefined) throw new TypeError(`row ${entry.arrival} is gone before its answer`)
     return row
+  }
+
+  /** A row is done with: it goes, or stays as the mark of its source. */
+  #finish(entry: LaneEntry): void {
+    const { store } = this.#parts
+    if (!this.#intake.keepsAsMark(entry.arrival)) {
+      store.delete(entry.arrival, entry.timestamp)
+      return
+    }
+    const mark = { ...this.#row(entry), value: NO_BYTES, answered: true, done: true }
+    store.put(entry.arrival, mark, entry.timestamp)
   }
 
   #keyOf(row: PendingRow): K {

@@ -4,7 +4,7 @@
  * because one of them met what it could not get over.
  */
 import { sleep } from '../model/clock.ts'
-import { asError, MillraceError } from '../model/errors.ts'
+import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
 import { asTopic, type TopicPartition } from '../model/position.ts'
 import { openStateDirectory } from '../state/directory.ts'
 import type { StateHome } from '../state/home.ts'
@@ -68,7 +68,7 @@ export class StreamsApp implements AsyncDisposable {
   async start(): Promise<void> {
     this.#move('starting')
     try {
-      this.#units = await this.#makeUnits()
+      this.#units = await this.#insist(async () => await this.#makeUnits())
     } catch (error) {
       await this.#fail(asError(error))
       throw error
@@ -105,13 +105,33 @@ export class StreamsApp implements AsyncDisposable {
     }
   }
 
+  /** Does again what the log refused in passing, until it works, the app is closed, or too long has passed. */
+  async #insist<T>(work: () => Promise<T>): Promise<T> {
+    const { clock } = this.#options
+    const deadline = clock.monotonic() + this.#limits.unitTimeoutMs
+    for (let delayMs = this.#limits.restartBackoffMs; ; delayMs = Math.min(delayMs * 2, 5_000)) {
+      try {
+        return await work()
+      } catch (error) {
+        const isPassing = isMillraceError(error) && error.remedy === 'retry'
+        const isOver = this.#state !== 'starting' || clock.monotonic() >= deadline
+        if (!isPassing || isOver) throw error
+        await sleep(clock, delayMs)
+      }
+    }
+  }
+
   async #isCaughtUp(): Promise<boolean> {
     const idle = (): boolean => this.#state === 'running' && this.#units.every((unit) => unit.idle)
     if (!idle()) return false
     const positions = this.#units.flatMap((unit) => unit.positions)
     const inputs: TopicPartition[] = positions.map(({ topic, partition }) => ({ topic, partition }))
-    const ends = await this.#options.transport.admin.offsets(inputs, 'latest', 'read_committed')
-    return idle() && positions.every(({ offset }, i) => offset >= (ends[i] ?? 0))
+    const { admin } = this.#options.transport
+    // A log that does not answer now has not said that anything is done.
+    const ends = await admin.offsets(inputs, 'latest', 'read_committed').catch(() => undefined)
+    return (
+      ends !== undefined && idle() && positions.every(({ offset }, i) => offset >= (ends[i] ?? 0))
+    )
   }
 
   async #makeUnits(): Promise<readonly CommitUnit[]> {

@@ -60,6 +60,12 @@ export interface StreamsLimits {
   readonly prefetchBytes: number
   /** Bytes of values kept for the references that stand for them, per process. Default 64 MiB. */
   readonly payloadBytes: number
+  /** Longest time a committed write waits to be written to LevelDB. Default 2,000. */
+  readonly flushIntervalMs: number
+  /** Committed bytes that start a write to LevelDB earlier. Default 16 MiB. */
+  readonly flushBytes: number
+  /** Bytes of state kept in memory for reading, per task. Default 16 MiB. */
+  readonly stateCacheBytes: number
   /** How long the loop runs before others have a turn. Default 5. */
   readonly sliceMs: number
   /** Records processed before the time is looked at. Default 256. */
@@ -83,6 +89,9 @@ const DEFAULT_LIMITS: StreamsLimits = {
   recommitMs: 12 * 60 * 60 * 1000,
   prefetchBytes: 32 * 1024 * 1024,
   payloadBytes: 64 * 1024 * 1024,
+  flushIntervalMs: 2_000,
+  flushBytes: 16 * 1024 * 1024,
+  stateCacheBytes: 16 * 1024 * 1024,
   sliceMs: 5,
   sliceRecords: 256,
   unitTimeoutMs: 5 * 60 * 1000,

@@ -46,6 +46,7 @@ export class UnitLoop {
   #sealedCounts = ''
   #listening = false
   #rounds = 0
+  #isRewinding = false
 
   constructor(parts: UnitLoopParts) {
     this.#parts = parts
@@ -64,7 +65,8 @@ export class UnitLoop {
     const quiet = this.#parts.tasks.every(
       ({ loop }) => loop.caughtUp && loop.holds.oldest === Infinity,
     )
-    return quiet && this.#round === undefined && !this.#touched && this.#failure === undefined
+    const isBusy = this.#round !== undefined || this.#isRewinding || this.#touched
+    return quiet && !isBusy && this.#failure === undefined
   }
 
   get positions(): ReturnType<UnitTask['loop']['positions']> {
@@ -230,6 +232,7 @@ export class UnitLoop {
 
   /** Goes back to the last commit, if the error allows that; throws it otherwise. */
   async #rewind(error: Error): Promise<void> {
+    this.#isRewinding = true
     await this.#round
     const { guarantee, tasks, producer, outputs, unit, onEvent } = this.#parts
     const second = this.#failure === undefined ? undefined : this.#takeFailure()
@@ -245,6 +248,7 @@ export class UnitLoop {
     for (const task of tasks) await task.begin(startsOf(task, this.#committed))
     this.#sealedCounts = ''
     this.#touched = true
+    this.#isRewinding = false
   }
 
   /** The last round of a clean stop. */

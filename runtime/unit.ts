@@ -92,8 +92,14 @@ export class CommitUnit {
           failingSinceMs = clock.monotonic()
         }
         const isOver = clock.monotonic() - failingSinceMs >= limits.unitTimeoutMs
-        this.#phase = moveTask(this.#phase, this.#isFinal(error, isOver) ? 'closed' : 'suspended')
-        if (this.#phase === 'closed') throw error
+        const isStop = remedyFor(error, this.#parts.guarantee) === 'stop'
+        const isStopping = this.#stop.signal.aborted
+        this.#phase = moveTask(this.#phase, isStop || isOver || isStopping ? 'closed' : 'suspended')
+        if (isStop || (isOver && !isStopping)) throw error
+        if (isStopping) {
+          onEvent({ kind: 'notice', message: unfinishedStop(error) })
+          return
+        }
         const longest = limits.restartBackoffMs * Math.min(2 ** (failures - 1), LONGEST_BACKOFF)
         const delayMs = Math.ceil(longest * (0.5 + clock.random() / 2))
         onEvent({ kind: 'restarting', unit: this.#parts.assignment.unit, error, delayMs })
@@ -102,15 +108,11 @@ export class CommitUnit {
     }
   }
 
-  #isFinal(error: Error, isOver: boolean): boolean {
-    const remedy = remedyFor(error, this.#parts.guarantee)
-    return remedy === 'stop' || isOver || this.#stop.signal.aborted
-  }
-
   /** One life: from the start steps to a clean stop, or to an error. Closes what it opened, in reverse order. */
   async #runOnce(): Promise<void> {
     const { assignment, transport, services, guarantee } = this.#parts
     this.#phase = moveTask(this.#phase, 'restoring')
+    this.#loop = undefined
     await using home = await this.#parts.openState(assignment)
     if (home.dropped !== undefined) services.onEvent({ kind: 'notice', message: home.dropped })
     await using resources = new AsyncDisposableStack()
@@ -213,7 +215,14 @@ async function openTaskState(parts: {
   const stores = taskId.subtopology.stores.map(({ spec }) => spec)
   const volatileDatabase = resources.use(memoryDatabase())
   const { clock } = services
-  return resources.use(new TaskState({ stores, database, volatileDatabase, clock }))
+  const { flushIntervalMs, flushBytes, stateCacheBytes: cacheBytes } = services.limits
+  const limits = { flushIntervalMs, flushBytes, cacheBytes }
+  return resources.use(new TaskState({ stores, database, volatileDatabase, clock, limits }))
+}
+
+/** A stop that could not make its last commit loses nothing: it is as if the stop had come a little earlier. */
+function unfinishedStop(error: Error): string {
+  return `stopped without a last commit (${error.message}); what it would have held is done again at the next start`
 }
 
 /** What closing threw must not hide why it was closed. */
