@@ -72,16 +72,21 @@ function failureOf(path: string, error: Error): MillraceError {
   if (isMillraceError(error)) return error
   const details = { place: path, cause: error }
   const code = 'code' in error ? error.code : undefined
-  if (error instanceof SyntaxError || isTypeStrippingError(code)) {
+  const isMissingName = error.message.includes('does not provide an export named')
+  if ((error instanceof SyntaxError && !isMissingName) || isTypeStrippingError(code)) {
     const message = `${placeOf(error) ?? path} has a syntax error: ${firstLine(error.message)}; correct it and run again`
     return new MillraceError('MILLRACE_PIPELINE_SYNTAX', message, details)
   }
-  if (code === 'ERR_MODULE_NOT_FOUND' || code === 'ERR_PACKAGE_PATH_NOT_EXPORTED') {
+  if (isMissingName || isMissingModule(code)) {
     const message = `${path} imports something that is not there: ${firstLine(error.message)}; install it, or correct the import`
     return new MillraceError('MILLRACE_PIPELINE_IMPORT', message, details)
   }
   const message = `${path} threw while it was loaded: ${firstLine(error.message)}; --debug shows where`
   return new MillraceError('MILLRACE_PIPELINE_THREW', message, details)
+}
+
+function isMissingModule(code: unknown): boolean {
+  return code === 'ERR_MODULE_NOT_FOUND' || code === 'ERR_PACKAGE_PATH_NOT_EXPORTED'
 }
 
 function isTypeStrippingError(code: unknown): boolean {

@@ -72,9 +72,13 @@ export function openOutput({ stdout, stderr, clock, json }: OutputOptions): Outp
     drained: async () => {
       if (!stdout.writableNeedDrain) return
       await new Promise<void>((resolve) => {
-        stdout.once('drain', resolve)
-        // A reader that went away never drains: the error handler in start.ts stops the command.
-        stdout.once('close', resolve)
+        // A reader that went away never drains: it is told by an error, which start.ts sees too.
+        const events = ['drain', 'error', 'close']
+        const done = (): void => {
+          for (const event of events) stdout.off(event, done)
+          resolve()
+        }
+        for (const event of events) stdout.on(event, done)
       })
     },
     close: () => {

@@ -47,10 +47,9 @@ export function progressLine(state: ProgressState): string {
 function figuresOf(state: ProgressState): string {
   const { unit, done, total } = state
   const share = shareOf(state)
-  const amount =
-    share === undefined ? shown(done, unit) : `${shown(done, unit)} of ${shown(total ?? 0, unit)}`
-  const percent = share === undefined ? '' : ` (${Math.floor(share * 100)} %)`
-  return amount + percent + pace(state)
+  if (total === undefined || share === undefined) return shown(done, unit) + pace(state)
+  const amount = unit === 'bytes' ? `${formatBytes(done)} of ` : `${done} of `
+  return `${amount}${shown(total, unit)} (${Math.floor(share * 100)} %)${pace(state)}`
 }
 
 function pace({ unit, done, total, elapsedMs }: ProgressState): string {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { streams, type StreamsApp } from '../runtime/app.ts'
 import type { StreamsEvent, StreamsOptions } from '../runtime/config.ts'
 import { defineCommand, type CommandContext } from './command.ts'
+import { createMissingTopics, topicsOf } from './create-topics.ts'
 import { given } from './given.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { logOptions, openLog } from './open-log.ts'
@@ -55,10 +56,15 @@ export const runCommand = defineCommand({
       'what becomes of a record that fails: stop, skip or dead-letter',
     ),
     'dead-letters': optional(text, 'the topic of dead letters'),
+    'create-topics': flag('make the topics of the pipeline that are missing'),
+    partitions: optional(count, 'partitions of topics that are made; otherwise as the largest has'),
     'until-caught-up': flag('stop when everything that is there is done'),
   },
   examples: [
-    { line: 'millrace run pipeline.ts --embedded data', says: 'all of it, in this process' },
+    {
+      line: 'millrace run pipeline.ts --embedded data --create-topics',
+      says: 'all of it, in this process',
+    },
     {
       line: 'millrace run pipeline.ts --embedded data --until-caught-up',
       says: 'what is there, then stop',
@@ -75,6 +81,11 @@ export const runCommand = defineCommand({
     }
     const topology = await loadPipeline(path)
     await using log = await openLog(options.embedded, context)
+    if (options['create-topics']) {
+      const wanted = await topicsOf(topology, log.transport, options.partitions)
+      const made = await createMissingTopics(log.transport, wanted)
+      if (made.length > 0) context.output.note(`made the topics ${made.join(', ')}`)
+    }
     const onError = options['on-error']
     await using app = streams(topology, {
       ...log,

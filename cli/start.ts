@@ -1,4 +1,5 @@
 /** The edge between the program and its process: arguments, streams, signals, the exit code. */
+import type { Clock } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { EXIT } from './exit-codes.ts'
@@ -37,9 +38,22 @@ export async function start(): Promise<void> {
     })
   }
   const { stdout, stderr } = process
+  using _awake = stayAwake(clock)
   const exitCode = await main({ args, stdout, stderr, clock, interruption })
   // Code of the user may have left something open; what was written still has to leave the process.
   stdout.write('', () => {
     stderr.write('', () => process.exit(exitCode))
   })
+}
+
+/** Any time will do that a timer can wait. */
+const AWAKE_MS = 24 * 3600 * 1000
+
+/** Keeps the process alive until it is disposed: Node ends one that only waits for promises, and a command may wait for the next record. */
+function stayAwake(clock: Clock): Disposable {
+  let timer = clock.timer(AWAKE_MS, again)
+  function again(): void {
+    timer = clock.timer(AWAKE_MS, again)
+  }
+  return { [Symbol.dispose]: () => timer.cancel() }
 }
