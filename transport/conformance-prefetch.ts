@@ -156,6 +156,66 @@ const wakesForEachCursor: ConformanceCase = {
   },
 }
 
+const wakesForTheRest: ConformanceCase = {
+  title: 'who takes one batch of several that are buffered is woken for the next one',
+  async run(world) {
+    const topic = await world.create('rest')
+    await using reader = world.reader()
+    const cursor = reader.open(atOffset(topic, 0))
+    await using producer = await world.producer()
+    for (let index = 0; index < 5; index += 1) {
+      const before = reader.bufferedBytes
+      await sendNow(producer, topic, `${index}`)
+      await buffered(world, reader, before + 1)
+    }
+    const taken: string[] = []
+    while (cursor.position < 5) {
+      const batch = cursor.take()
+      for (const one of batch?.records ?? []) taken.push(String(one.value))
+      if (cursor.position < 5) {
+        await world.within('the rest', (signal) => reader.ready(signal))
+      }
+    }
+    assert.deepEqual(taken, ['0', '1', '2', '3', '4'])
+  },
+}
+
+const boundsManyAtOnce: ConformanceCase = {
+  title:
+    'partitions that get records at one moment share what one full partition left of the budget',
+  async run(world) {
+    const topic = await world.create('burst', PARTITIONS)
+    await using producer = await world.producer('burst')
+    const sizeBytes = 1_000
+    const fillOne = async (partition: number, records: number): Promise<void> => {
+      for (let index = 0; index < records; index += 1) {
+        const value = Buffer.alloc(sizeBytes)
+        producer.send(record(topic, value, { partition: asPartition(partition) }))
+        if (index % 2 === 1) await producer.flush()
+      }
+    }
+    await fillOne(0, 40)
+    await producer.commit()
+    const prefetchBytes = 50 * sizeBytes
+    await using reader = world.reader('read_committed', prefetchBytes)
+    const cursors = Array.from({ length: PARTITIONS }, (_, partition) =>
+      reader.open(atOffset(topic, 0, partition)),
+    )
+    await buffered(world, reader, 40 * sizeBytes)
+    for (let partition = 1; partition < PARTITIONS; partition += 1) await fillOne(partition, 40)
+    await producer.commit()
+    let most = 0
+    for (const cursor of cursors.slice(1)) {
+      while (cursor.position < 40) {
+        const batch = await world.nextBatch(reader, cursor)
+        most = Math.max(most, reader.bufferedBytes + batch.sizeBytes)
+      }
+    }
+    const bound = prefetchBytes + PARTITIONS * 3 * sizeBytes
+    assert.ok(most <= bound, `${most} bytes were buffered, the bound is ${bound}`)
+  },
+}
+
 const waitingEnds: ConformanceCase = {
   title: "ready rejects with the signal's reason, at once where it is aborted already",
   async run(world) {
@@ -282,6 +342,8 @@ export const PREFETCH_CASES: readonly ConformanceCase[] = [
   isFair,
   takeNeverWaits,
   wakesForEachCursor,
+  wakesForTheRest,
+  boundsManyAtOnce,
   waitingEnds,
   closesWhileWaiting,
   closesLogWhileWaiting,
