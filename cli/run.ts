@@ -37,10 +37,7 @@ export const runCommand = defineCommand({
     state: optional(folder, 'where state is kept; otherwise a folder beside the log'),
     application: optional(text, "the application's name; otherwise the topology's"),
     partition: optional(units, 'the share of this process: 0, or 0-2, or 0,2; otherwise all'),
-    of: optional(
-      count,
-      'of how many shares; otherwise as many as the largest topic has partitions',
-    ),
+    of: optional(count, 'of how many shares; otherwise one for each partition'),
     guarantee: withDefault(
       oneOf('exactly-once', 'at-least-once'),
       'exactly-once',
@@ -48,7 +45,7 @@ export const runCommand = defineCommand({
     ),
     'commit-interval': optional(
       duration,
-      'how often is committed; otherwise 100ms under exactly-once, else 30s',
+      'time between commits; otherwise 100ms, or 30s at-least-once',
     ),
     'on-error': withDefault(
       oneOf('stop', 'skip', 'dead-letter'),

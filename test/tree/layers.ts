@@ -45,7 +45,7 @@ const ADAPTERS: readonly { readonly files: RegExp; readonly home: RegExp }[] = [
   { files: /^transport\/embedded\//, home: /^transport\/embedded\// },
   { files: /^transport\/memory\//, home: /^transport\/memory\// },
   { files: /^serdes\/[a-z]+-registry\.ts$/, home: /^serdes\// },
-  { files: /^state\/(level|memory)-database\.ts$/, home: /^state\// },
+  { files: /^state\/level-database\.ts$/, home: /^state\// },
   { files: /^video\/annotators\//, home: /^video\// },
 ]
 const EDGE = /^(cli\/|testing\/|index\.ts$|testing\.ts$)/
