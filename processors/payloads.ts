@@ -3,13 +3,11 @@
  * that took its place; joins, stores and changelogs carry the reference, some 40 bytes. The bytes
  * come back from a byte-bounded cache, or by a re-read of which every field is verified.
  */
-import type { Partition } from '../model/position.ts'
-
 /** Stands for the value of one record of the log. T is what the value deserializes to. */
 export interface Reference<T = unknown> {
   /** UUID of the topic: a topic that was deleted and created again does not answer to it. */
   readonly topicId: string
-  readonly partition: Partition
+  readonly partition: number
   readonly offset: number
   readonly leaderEpoch: number
   /** Milliseconds since 1970. */

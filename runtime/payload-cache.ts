@@ -6,7 +6,7 @@
  */
 import { crc32c } from '../model/crc32c.ts'
 import { MillraceError } from '../model/errors.ts'
-import { asOffset, describePosition, type Topic } from '../model/position.ts'
+import { asOffset, asPartition, describePosition, type Topic } from '../model/position.ts'
 import type { Payloads, Reference } from '../processors/payloads.ts'
 import type { FoundRecord, Reader } from '../transport/transport.ts'
 
@@ -71,7 +71,7 @@ export class PayloadCache implements Payloads {
   async #readAgain(reference: Reference, signal: AbortSignal): Promise<Buffer> {
     const topic = this.#topics.get(reference.topicId)
     if (topic === undefined) throw gone(reference, `no topic here has the id ${reference.topicId}`)
-    const at = { topic, partition: reference.partition, offset: asOffset(reference.offset) }
+    const at = { topic, partition: asPartition(reference.partition), offset: asOffset(reference.offset) }
     const place = describePosition(at)
     const found = await this.#reader.readAt(at, signal)
     if (found === undefined) throw gone(reference, `${place} is not in the log any more`)
