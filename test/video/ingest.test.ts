@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { crc32c } from '../../model/crc32c.ts'
@@ -7,19 +7,10 @@ import { murmur2 } from '../../model/murmur2.ts'
 import { makeClip } from '../../video/clip.ts'
 import { ingest, type IngestOptions } from '../../video/ingest.ts'
 import { Reassembly } from '../../video/reassemble.ts'
-import { RAW_TOPIC, VIDEOS_TOPIC, videoTopics } from '../../video/topics.ts'
+import { RAW_TOPIC, VIDEOS_TOPIC } from '../../video/topics.ts'
 import { readVideo, readVideos } from '../../video/videos-table.ts'
 import { temporaryFolder } from './ffmpeg-clips.ts'
-import {
-  Crash,
-  crashing,
-  logEnd,
-  openWorld,
-  rawChunks,
-  videoRows,
-  type CrashPoint,
-  type LogWorld,
-} from './log-world.ts'
+import { logEnd, openWorld, rawChunks, videoRows, type LogWorld } from './log-world.ts'
 
 const CHUNK_BYTES = 65_536
 

@@ -10,7 +10,6 @@ import type { Registry } from '../../serdes/registry.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { LogRecord } from '../../model/record.ts'
 import type { Producer, Transport } from '../../transport/transport.ts'
-import { scanLog } from '../../video/log-scan.ts'
 import { Chunk, ChunkKey, VideoState } from '../../video/schemas.ts'
 import { RAW_TOPIC, VIDEOS_TOPIC } from '../../video/topics.ts'
 import type { Clock } from '../../model/clock.ts'
@@ -69,14 +68,22 @@ export async function videoRows(world: LogWorld): Promise<readonly VideoState[]>
 }
 
 async function committed(
-  { transport, clock }: LogWorld,
+  { transport }: LogWorld,
   topic: Topic,
 ): Promise<readonly { partition: number; record: LogRecord }[]> {
   const [described] = await transport.admin.describeTopics([topic])
   const found: { partition: number; record: LogRecord }[] = []
   for (let partition = 0; partition < (described?.partitions ?? 0); partition += 1) {
-    const scan = { transport, clock, topic, partition: asPartition(partition) }
-    for await (const record of scanLog(scan)) found.push({ partition, record })
+    const place = { topic, partition: asPartition(partition) }
+    // Up to the last stable offset: a killed writer's transaction may still be open behind it.
+    const [end = asOffset(0)] = await transport.admin.offsets([place], 'latest', 'read_committed')
+    await using reader = transport.openReader({ isolation: 'read_committed', prefetchBytes: 1e6 })
+    const cursor = reader.open({ ...place, offset: asOffset(0) })
+    while (cursor.position < end) {
+      const batch = cursor.take()
+      if (batch === undefined) await reader.ready()
+      for (const record of batch?.records ?? []) found.push({ partition, record })
+    }
   }
   return found
 }
@@ -91,56 +98,93 @@ export async function logEnd({ transport }: LogWorld, topic: Topic): Promise<num
 /** What a process that is killed throws in our tests. */
 export class Crash extends Error {}
 
-/** Which of a producer's calls is a process's last, and whether the log still did what it asked for. */
-export interface CrashPoint {
+/** A call of a producer that goes otherwise than asked: on its way there, or on its way back. */
+export interface Interruption {
   readonly call: 'send' | 'flush' | 'commit'
   /** From 1, over all calls of that name. */
   readonly count: number
   readonly moment: 'before' | 'after'
 }
 
-/** The same log, whose producers stop for ever at the crash point: nothing is flushed, aborted or closed after it. */
-export function crashing(transport: Transport, point: CrashPoint): Transport {
+/** The same log, whose producers stop for ever at that call: nothing is flushed, aborted or closed after it. */
+export function crashing(transport: Transport, at: Interruption): Transport {
+  return interrupted(transport, at, { error: () => new Crash(), forEver: true })
+}
+
+/** The same log, where that one call fails with `error`. */
+export function failing(transport: Transport, at: Interruption, error: () => Error): Transport {
+  return interrupted(transport, at, { error, forEver: false })
+}
+
+function interrupted(
+  transport: Transport,
+  at: Interruption,
+  { error, forEver }: { error: () => Error; forEver: boolean },
+): Transport {
   let count = 0
   let dead = false
-  const producerOf = (producer: Producer): Producer => {
-    const dying = async (call: string, work: () => Promise<unknown>): Promise<unknown> => {
-      if (dead) throw new Crash(call)
-      const here = call === point.call && ++count === point.count
-      if (here) dead = true
-      if (here && point.moment === 'before') throw new Crash(call)
-      const result = await work()
-      if (here) throw new Crash(call)
-      return result
-    }
-    return new Proxy(producer, {
-      get(target, name) {
-        if (name === Symbol.asyncDispose) return async () => {}
-        if (name === 'abort') return () => dying('abort', () => target.abort())
-        if (name === 'flush') return () => dying('flush', () => target.flush())
-        if (name === 'commit') return () => dying('commit', () => target.commit())
-        if (name === 'send') {
-          return (record: Parameters<Producer['send']>[0]) => {
-            if (dead) throw new Crash('send')
-            const here = point.call === 'send' && ++count === point.count
-            if (here) dead = true
-            if (!here || point.moment === 'after') target.send(record)
-            if (here) throw new Crash('send')
-          }
-        }
-        const value: unknown = Reflect.get(target, name)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
+  /** Whether this call is the one; throws where there is nobody left to make it. */
+  const isIt = (call: string): boolean => {
+    if (dead) throw error()
+    const found = call === at.call && ++count === at.count
+    if (found && forEver) dead = true
+    return found
   }
-  return new Proxy(transport, {
-    get(target, name) {
-      if (name === 'openProducer') {
-        return (options: Parameters<Transport['openProducer']>[0]) =>
-          producerOf(target.openProducer(options))
-      }
-      const value: unknown = Reflect.get(target, name)
-      return typeof value === 'function' ? value.bind(target) : value
+  const dying = async <T>(call: string, work: () => Promise<T>): Promise<T> => {
+    const found = isIt(call)
+    if (found && at.moment === 'before') throw error()
+    const result = await work()
+    if (found) throw error()
+    return result
+  }
+  const producerOf = (producer: Producer): Producer => ({
+    get bufferedBytes() {
+      return producer.bufferedBytes
+    },
+    init: () => producer.init(),
+    send: (record) => {
+      const found = isIt('send')
+      if (!found || at.moment === 'after') producer.send(record)
+      if (found) throw error()
+    },
+    flush: () => dying('flush', () => producer.flush()),
+    sendOffsets: (offsets, group) => producer.sendOffsets(offsets, group),
+    commit: () => dying('commit', () => producer.commit()),
+    abort: () => dying('abort', () => producer.abort()),
+    [Symbol.asyncDispose]: async () => {
+      if (!dead) await producer[Symbol.asyncDispose]()
     },
   })
+  return withProducers(transport, producerOf)
+}
+
+/** The same log, whose producers wait for something before they flush. */
+export function flushingAfter(
+  transport: Transport,
+  something: () => Promise<void> | undefined,
+): Transport {
+  return withProducers(transport, (producer) => ({
+    get bufferedBytes() {
+      return producer.bufferedBytes
+    },
+    init: () => producer.init(),
+    send: (record) => producer.send(record),
+    flush: async () => {
+      await something()
+      return await producer.flush()
+    },
+    sendOffsets: (offsets, group) => producer.sendOffsets(offsets, group),
+    commit: () => producer.commit(),
+    abort: () => producer.abort(),
+    [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
+  }))
+}
+
+function withProducers(transport: Transport, change: (producer: Producer) => Producer): Transport {
+  return {
+    admin: transport.admin,
+    openReader: (options) => transport.openReader(options),
+    openProducer: (options) => change(transport.openProducer(options)),
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  }
 }
