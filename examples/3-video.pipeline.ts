@@ -6,8 +6,17 @@
  *   millrace annotator --port 50551          (a local stand-in for Google, in another terminal)
  *   ANNOTATOR=127.0.0.1:50551 millrace run examples/3-video.pipeline.ts --embedded data --create-topics
  */
-import { AnnotatedChunk, Annotation, Chunk, ChunkKey } from 'millrace'
-import { annotate, avro, google, hours, topology } from 'millrace'
+import {
+  AnnotatedChunk,
+  Annotation,
+  Chunk,
+  ChunkKey,
+  annotate,
+  avro,
+  google,
+  hours,
+  topology,
+} from 'millrace'
 
 // Without ANNOTATOR the client goes to Google, with the credentials of the environment.
 const endpoint = process.env['ANNOTATOR']

@@ -22,6 +22,5 @@ export const referenceSchema = {
 
 /** The serde of references, whatever they stand for. */
 export function referenceSerde<T>(): Serde<Reference<T>> {
-  // A reference carries its type only for the compiler, and the partition's brand is one of its kind.
-  return avro(referenceSchema) as unknown as Serde<Reference<T>>
+  return avro(referenceSchema)
 }

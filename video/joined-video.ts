@@ -63,7 +63,7 @@ export async function reassembleJoined(
   const values = await avro(Chunk).open({ topic: RAW_TOPIC, role: 'value', registry })
   const reassembly = new Reassembly(row.videoId)
   for (const { chunk } of joined.chunks) {
-    const bytes = await payloads.read(chunk as Parameters<Payloads['read']>[0], signal)
+    const bytes = await payloads.read(chunk, signal)
     reassembly.add(await deserialized(values, bytes))
   }
   return reassembly.end(row)
