@@ -50,11 +50,11 @@ export const runCommand = defineCommand({
     'on-error': withDefault(
       oneOf('stop', 'skip', 'dead-letter'),
       'stop',
-      'what becomes of a record that fails: stop, skip or dead-letter',
+      'a record that fails: stop, skip or dead-letter',
     ),
     'dead-letters': optional(text, 'the topic of dead letters'),
     'create-topics': flag('make the topics of the pipeline that are missing'),
-    partitions: optional(count, 'partitions of topics that are made; otherwise as the largest has'),
+    partitions: optional(count, 'partitions of topics that are made'),
     'until-caught-up': flag('stop when everything that is there is done'),
   },
   examples: [

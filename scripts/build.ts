@@ -25,7 +25,8 @@ function compile(): void {
 
 /** npm makes a program of the file as it is: without its first line a shell would run it. */
 function checkProgram(path: string): void {
-  if (!readFileSync(path, 'utf8').startsWith(SHEBANG)) fail(`${path} does not begin with ${SHEBANG}`)
+  if (!readFileSync(path, 'utf8').startsWith(SHEBANG))
+    fail(`${path} does not begin with ${SHEBANG}`)
   chmodSync(path, 0o755)
 }
 
