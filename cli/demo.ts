@@ -73,15 +73,15 @@ interface DemoContext extends CommandContext {
 }
 
 async function prepareClip(dir: string, small: boolean, context: CommandContext): Promise<Clip> {
-  const progress = context.output.progress('clip', { unit: 'shots', total: 1 })
-  const { signal } = context
+  const { output, signal } = context
+  output.note('clip: making one with cuts at known times, or taking the one that was made before')
   const clip = await makeClip({
     folder: join(dir, 'clips'),
     size: small ? 'small' : 'demo',
     signal,
   })
-  progress.update(1)
-  progress.end(`${clip.cutsUs.length} cuts in ${(clip.durationUs / 1e6).toFixed(1)} s of video`)
+  const { cutsUs, durationUs } = clip
+  output.note(`clip: ${cutsUs.length} cuts in ${(durationUs / 1e6).toFixed(1)} s of video`)
   return clip
 }
 

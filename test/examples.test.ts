@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -29,5 +29,19 @@ describe('the examples', async () => {
   test('5-inside-a-program.ts prints what it shouted', async () => {
     const { stdout } = await node(['examples/5-inside-a-program.ts'])
     expect(stdout).toBe('HELLO\nWORLD\n')
+  })
+})
+
+describe('the README', () => {
+  test('shows a pipeline that can be described, in at most 25 lines', async () => {
+    const readme = await readFile(join(root, 'README.md'), 'utf8')
+    const code = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+    expect(code.trimEnd().split('\n').length).toBeLessThanOrEqual(25)
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-readme-'))
+    const file = join(folder, 'pipeline.ts')
+    await writeFile(file, code)
+    const { stdout } = await node(['cli/bin.ts', 'describe', file])
+    expect(stdout).toContain('Processor: annotate (stores: [annotate-pending])')
+    await rm(folder, { recursive: true, force: true })
   })
 })
