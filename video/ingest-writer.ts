@@ -16,7 +16,7 @@ import { readAhead } from './read-ahead.ts'
 import type { VideoState } from './schemas.ts'
 
 /** Bytes of chunks in one transaction, at least one chunk. As many are read ahead. */
-export const TRANSACTION_BYTES = 32 * 2 ** 20
+export const TRANSACTION_BYTES = 24 * 2 ** 20
 /** How often a commit is asked for whose outcome is unknown. */
 export const COMMIT_ATTEMPTS = 10
 /** The wait before the second attempt; it doubles with each further one. */

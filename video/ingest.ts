@@ -75,9 +75,10 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   const { sizeBytes } = source
   const file: IngestedFile = { videoId, path: options.path, sizeBytes, fingerprint, video }
   const { rawTopic = RAW_TOPIC, videosTopic = VIDEOS_TOPIC, partitions = 1 } = options
-  const topics = await prepareTopics(transport, { rawTopic, videosTopic, partitions, chunkBytes })
   for (let attempt = 1; ; attempt += 1) {
     try {
+      const names = { rawTopic, videosTopic, partitions, chunkBytes }
+      const topics = await prepareTopics(transport, names)
       return await attemptIngest({ ...options, chunkBytes, file, source, topics })
     } catch (error) {
       if (error instanceof TransportError && error.kind === 'fenced') throw takenOver(file, error)

@@ -3,8 +3,13 @@ import { appendFile, copyFile, open, readFile, rename, truncate, writeFile } fro
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isMillraceError } from '../../model/errors.ts'
-import { asPartition } from '../../model/position.ts'
+import { asOffset, asPartition } from '../../model/position.ts'
 import { NO_HEADERS } from '../../model/record.ts'
+import { systemClock } from '../../runtime/system-clock.ts'
+import { memoryRegistry } from '../../serdes/memory-registry.ts'
+import { SeededRandom } from '../../testing/seeded-random.ts'
+import type { Fate } from '../../transport/memory/faults.ts'
+import { memoryLog } from '../../transport/memory/memory-log.ts'
 import { TransportError } from '../../transport/errors.ts'
 import { makeClip } from '../../video/clip.ts'
 import { ingest, type IngestOptions } from '../../video/ingest.ts'
@@ -16,6 +21,7 @@ import {
   failing,
   flushingAfter,
   logEnd,
+  LOGS,
   openWorld,
   rawChunks,
   videoRows,
@@ -91,11 +97,11 @@ async function changeByte(file: string, offset: number): Promise<void> {
   await handle.close()
 }
 
-describe('an ingest that was killed', () => {
+describe.each(LOGS)('an ingest into the %s log that was killed', (log) => {
   test.each(everyInterruption())(
     'goes on after $moment $call $count and writes nothing twice',
     async (at) => {
-      await using world = await openWorld()
+      await using world = await openWorld(log)
       const transport = crashing(world.transport, at)
       await expect(ingest(options(world, { transport }))).rejects.toBeInstanceOf(Crash)
       const had = (await videoRows(world)).at(-1)
@@ -111,7 +117,7 @@ describe('an ingest that was killed', () => {
   )
 
   test('is killed again and again, at each transaction, and still ends with the same', async () => {
-    await using world = await openWorld()
+    await using world = await openWorld(log)
     for (let i = 0; i < transactions - 1; i += 1) {
       const transport = crashing(world.transport, { call: 'commit', count: 1, moment: 'after' })
       await expect(ingest(options(world, { transport }))).rejects.toBeInstanceOf(Crash)
@@ -121,7 +127,7 @@ describe('an ingest that was killed', () => {
   })
 
   test('goes on with the size of chunks it was begun with', async () => {
-    await using world = await openWorld()
+    await using world = await openWorld(log)
     const transport = crashing(world.transport, { call: 'commit', count: 2, moment: 'before' })
     await expect(ingest(options(world, { transport }))).rejects.toBeInstanceOf(Crash)
     const { video } = await ingest(options(world, { chunkBytes: 2 * CHUNK_BYTES }))
@@ -130,7 +136,7 @@ describe('an ingest that was killed', () => {
   })
 
   test('does not go on when the log has lost what it wrote', async () => {
-    await using world = await openWorld()
+    await using world = await openWorld(log)
     const transport = crashing(world.transport, { call: 'commit', count: 2, moment: 'before' })
     await expect(ingest(options(world, { transport }))).rejects.toBeInstanceOf(Crash)
     await world.transport.admin.deleteTopics([RAW_TOPIC])
@@ -142,7 +148,7 @@ describe('an ingest that was killed', () => {
   })
 
   test('does not go on with a file that changed where it was read already', async () => {
-    await using world = await openWorld()
+    await using world = await openWorld(log)
     const file = await longFile('changed-between.mp4')
     const transport = crashing(world.transport, { call: 'commit', count: 4, moment: 'before' })
     await expect(ingest(options(world, { transport, path: file }))).rejects.toBeInstanceOf(Crash)
@@ -234,16 +240,17 @@ describe('an ingest', () => {
     await world.transport.admin.createTopics(videoTopics({ chunkBytes: CHUNK_BYTES }))
     await using other = world.transport.openProducer({ transactionalId: 'another' })
     await other.init()
-    let hiding: Promise<unknown> | undefined
+    let hiding: Promise<void> | undefined
     const onProgress = (): void => {
       if (hiding !== undefined) return
       const place = { topic: VIDEOS_TOPIC, partition: asPartition(0) }
       const record = { key: Buffer.from('z'), value: null, timestamp: 1, headers: NO_HEADERS }
       other.send({ ...place, ...record })
-      hiding = other.flush()
+      hiding = other.flush().then(() => undefined)
     }
-    await ingest(options(world, { onProgress }))
-    await hiding
+    // Its later rows come behind the other's record, and cannot be seen before that one's end.
+    const transport = flushingAfter(world.transport, () => hiding)
+    await ingest(options(world, { transport, onProgress }))
     const again = ingest(options(world))
     for (let i = 0; i < 50; i += 1) await world.clock.yield()
     await other.abort()
@@ -281,5 +288,56 @@ describe('a file that changes while it is ingested', () => {
     })
     expect((await videoRows(world)).map(({ status }) => status)).toEqual(['ingesting'])
     expect((await rawChunks(world)).some(({ chunk }) => chunk.last)).toBe(false)
+  })
+})
+
+describe('an ingest whose log fails it at random', () => {
+  test('ends with the same chunks, each once', async () => {
+    const seed = Date.now() % 1_000_000
+    let allFailures = 0
+    for (let round = 0; round < 12; round += 1) {
+      const random = new SeededRandom(seed + round)
+      let failures = 0
+      let ended = false
+      const decide = (): Fate | undefined => {
+        if (ended || random.next() > 0.12 || ++failures > 40) return undefined
+        return { outcome: random.next() < 0.5 ? 'refused' : 'lost' }
+      }
+      // A hundred times as fast: what is waited for is the same, the test need not sleep.
+      const real = systemClock()
+      const clock = { ...real, timer: (ms: number, run: () => void) => real.timer(ms / 100, run) }
+      await using world = await openWorld('memory', clock, { decide })
+      for (;;) {
+        const tried = await ingest(options(world)).catch((error: unknown) => error)
+        if (!(tried instanceof Error)) break
+        expect(tried, `seed ${seed + round}`).toMatchObject({
+          remedy: expect.stringMatching(/retry|rewind/),
+        })
+      }
+      ended = true
+      allFailures += failures
+      expect(written(await rawChunks(world)), `seed ${seed + round}`).toEqual(undisturbed)
+      expect((await videoRows(world)).length, `seed ${seed + round}`).toBe(transactions)
+    }
+    expect(allFailures).toBeGreaterThan(0)
+  })
+})
+
+describe('an ingest whose first chunks retention has removed', () => {
+  test('goes on by the checksum of all bytes, and compares what is still there', async () => {
+    const clock = systemClock()
+    await using log = memoryLog({ clock })
+    const world = {
+      transport: log,
+      registry: memoryRegistry(),
+      clock,
+      [Symbol.asyncDispose]: async () => {},
+    }
+    const transport = crashing(log, { call: 'commit', count: 3, moment: 'before' })
+    await expect(ingest(options(world, { transport }))).rejects.toBeInstanceOf(Crash)
+    const place = { topic: RAW_TOPIC, partition: asPartition(0) }
+    log.purgeBefore({ ...place, offset: asOffset(3) })
+    expect((await ingest(options(world))).outcome).toBe('resumed')
+    expect(log.records(place).length).toBe(undisturbed.length - 3)
   })
 })

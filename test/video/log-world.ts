@@ -8,6 +8,8 @@ import { avro } from '../../serdes/avro.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
 import type { Registry } from '../../serdes/registry.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
+import type { Faults } from '../../transport/memory/faults.ts'
+import { memoryLog } from '../../transport/memory/memory-log.ts'
 import type { LogRecord } from '../../model/record.ts'
 import type { Producer, Transport } from '../../transport/transport.ts'
 import { Chunk, ChunkKey, VideoState } from '../../video/schemas.ts'
@@ -20,9 +22,24 @@ export interface LogWorld extends AsyncDisposable {
   readonly clock: Clock
 }
 
-export async function openWorld(): Promise<LogWorld> {
+/** The logs that an ingest must do the same on. */
+export const LOGS = ['memory', 'embedded'] as const
+
+export async function openWorld(
+  log: (typeof LOGS)[number] = 'embedded',
+  clock: Clock = systemClock(),
+  faults?: Faults,
+): Promise<LogWorld> {
+  if (log === 'memory') {
+    const transport = memoryLog({ clock, ...(faults && { faults }) })
+    return {
+      transport,
+      registry: memoryRegistry(),
+      clock,
+      [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+    }
+  }
   const folder = await mkdtemp(path.join(os.tmpdir(), 'millrace-ingest-'))
-  const clock = systemClock()
   const transport = await openEmbeddedLog({ folder, clock })
   return {
     transport,
