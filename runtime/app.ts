@@ -66,7 +66,9 @@ export class StreamsApp implements AsyncDisposable {
 
   /** Resolves when every unit of this process runs. Rejects, and the app has failed, where that cannot be. */
   async start(): Promise<void> {
+    this.#options.signal?.throwIfAborted()
     this.#move('starting')
+    this.#options.signal?.addEventListener('abort', this.#onAbort, { once: true })
     try {
       this.#units = await this.#insist(async () => await this.#makeUnits())
     } catch (error) {
@@ -247,8 +249,14 @@ export class StreamsApp implements AsyncDisposable {
 
   #deadline: { cancel(): void } | undefined
 
+  readonly #onAbort = (): void => {
+    // Whoever awaits the end is told by `closed`.
+    this.close().catch(() => {})
+  }
+
   async #end(): Promise<void> {
     this.#deadline?.cancel()
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
     if (this.#failure !== undefined) {
       await this.#fail(this.#failure)
       return

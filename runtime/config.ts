@@ -24,6 +24,8 @@ export interface StreamsOptions {
   readonly assignment?: StaticAssignment
   /** Default exactly-once. */
   readonly guarantee?: Guarantee
+  /** Stops the app cleanly, as `close` does. */
+  readonly signal?: AbortSignal
   readonly limits?: Partial<StreamsLimits>
   readonly failures?: Partial<FailurePolicies>
   /** Receives records that cannot be processed, where a policy says so. Created with one partition where it does not exist. */
