@@ -4,6 +4,7 @@
  * then written again to the state, its changelog and videos.joined.
  */
 import { hours } from '../model/duration.ts'
+import type { EnrichTuning } from '../processors/enrich-options.ts'
 import { avro } from '../serdes/avro.ts'
 import { topology } from '../topology/builder.ts'
 import type { Topology } from '../topology/graph.ts'
@@ -14,11 +15,14 @@ import { ENRICHED_TOPIC, JOINED_TOPIC, RAW_TOPIC } from './topics.ts'
 
 const videoOf = (key: ChunkKey): string => key.videoId
 
-/** The video pipeline with whole chunks in state and output. */
-export function videoEnrichmentWithBytes(annotator: Annotator): Topology {
+/** The video pipeline with whole chunks in state and output, within these limits. */
+export function videoEnrichmentWithBytes(
+  annotator: Annotator,
+  limits: EnrichTuning = {},
+): Topology {
   return topology('video-enrichment-with-bytes', ({ stream }) => {
     const raw = stream(RAW_TOPIC, { key: avro(ChunkKey), value: avro(Chunk), partitionBy: videoOf })
-    const shots = raw.enrich('annotate', annotate(annotator), { orderBy: videoOf })
+    const shots = raw.enrich('annotate', annotate(annotator), { orderBy: videoOf, ...limits })
     shots.to(ENRICHED_TOPIC, { value: avro(Annotation) })
     raw
       .joinOnce('annotated', shots, (chunk, annotation) => ({ chunk, annotation }), {
