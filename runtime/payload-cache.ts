@@ -9,6 +9,7 @@ import { MillraceError } from '../model/errors.ts'
 import { asOffset, asPartition, describePosition, type Topic } from '../model/position.ts'
 import type { Payloads, Reference } from '../processors/payloads.ts'
 import type { FoundRecord, Reader } from '../transport/transport.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /** Bounds of the cache. */
 export interface PayloadCacheLimits {
@@ -60,20 +61,28 @@ export class PayloadCache implements Payloads {
   async read(reference: Reference, signal: AbortSignal): Promise<Buffer> {
     const kept = this.peek(reference)
     if (kept !== undefined) return kept
+    signal.throwIfAborted()
     const key = keyOf(reference)
-    const reading = this.#reading.get(key)
-    if (reading !== undefined) return await reading
-    const read = this.#readAgain(reference, signal).finally(() => this.#reading.delete(key))
-    this.#reading.set(key, read)
-    return await read
+    let reading = this.#reading.get(key)
+    if (reading === undefined) {
+      // Shared by all who ask meanwhile: one who stops waiting must not end it for the others.
+      reading = this.#readAgain(reference).finally(() => this.#reading.delete(key))
+      reading.catch(() => {})
+      this.#reading.set(key, reading)
+    }
+    return await untilAborted(reading, signal)
   }
 
-  async #readAgain(reference: Reference, signal: AbortSignal): Promise<Buffer> {
+  async #readAgain(reference: Reference): Promise<Buffer> {
     const topic = this.#topics.get(reference.topicId)
     if (topic === undefined) throw gone(reference, `no topic here has the id ${reference.topicId}`)
-    const at = { topic, partition: asPartition(reference.partition), offset: asOffset(reference.offset) }
+    const at = {
+      topic,
+      partition: asPartition(reference.partition),
+      offset: asOffset(reference.offset),
+    }
     const place = describePosition(at)
-    const found = await this.#reader.readAt(at, signal)
+    const found = await this.#reader.readAt(at)
     if (found === undefined) throw gone(reference, `${place} is not in the log any more`)
     const bytes = found.record.value
     const difference = differenceOf(reference, found, bytes)

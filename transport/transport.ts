@@ -5,7 +5,13 @@
  * business. Every implementation passes transport/conformance.ts, which covers each sentence here.
  */
 import type { Headers, LogRecord } from '../model/record.ts'
-import type { Offset, Partition, PartitionOffset, Topic, TopicPartition } from '../model/position.ts'
+import type {
+  Offset,
+  Partition,
+  PartitionOffset,
+  Topic,
+  TopicPartition,
+} from '../model/position.ts'
 
 /** A log: Kafka, the embedded log of one machine, or the memory log of tests. */
 export interface Transport extends AsyncDisposable {

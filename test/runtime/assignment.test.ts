@@ -18,13 +18,7 @@ function tasksOf(assignment: { units?: number[]; of?: number }): string[][] {
 
 describe('static assignment', () => {
   test('gives one unit to each partition of the largest source by default', () => {
-    expect(tasksOf({})).toEqual([
-      ['0_0', '1_0'],
-      ['0_1', '1_1'],
-      ['0_2', '1_2'],
-      ['0_3'],
-      ['0_4'],
-    ])
+    expect(tasksOf({})).toEqual([['0_0', '1_0'], ['0_1', '1_1'], ['0_2', '1_2'], ['0_3'], ['0_4']])
   })
 
   test.each([1, 2, 3, 4, 5, 7])('covers every task once with %i processes', (of) => {

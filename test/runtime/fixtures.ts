@@ -70,7 +70,10 @@ export class Bench implements AsyncDisposable {
     for (let p = 0; p < (described?.partitions ?? 0); p += 1) {
       const at = { topic: asTopic(topic), partition: asPartition(p) }
       const [end] = await this.transport.admin.offsets([at], 'latest', 'read_committed')
-      await using reader = this.transport.openReader({ isolation: 'read_committed', prefetchBytes: 1 << 20 })
+      await using reader = this.transport.openReader({
+        isolation: 'read_committed',
+        prefetchBytes: 1 << 20,
+      })
       const cursor = reader.open({ ...at, offset: asOffset(0) })
       while (cursor.position < (end ?? 0)) {
         const batch = cursor.take()
@@ -83,7 +86,9 @@ export class Bench implements AsyncDisposable {
 
   /** The committed records of a topic as `key=value` texts. */
   async texts(topic: string): Promise<readonly string[]> {
-    return (await this.read(topic)).map(({ key, value }) => `${key?.toString()}=${value?.toString()}`)
+    return (await this.read(topic)).map(
+      ({ key, value }) => `${key?.toString()}=${value?.toString()}`,
+    )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,7 +11,10 @@ describe('offset metadata', () => {
   })
 
   test('begins as Kafka Streams writes it: byte 2, the partition time, a map of text to int64', () => {
-    const bytes = Buffer.from(encodeOffsetMetadata({ partitionTime: 5, writer: undefined }), 'base64')
+    const bytes = Buffer.from(
+      encodeOffsetMetadata({ partitionTime: 5, writer: undefined }),
+      'base64',
+    )
     expect(bytes.toString('hex')).toBe('02' + '0000000000000005' + '00000000')
   })
 
@@ -20,7 +23,10 @@ describe('offset metadata', () => {
     ['text of another program', 'committed by hand'],
     ['version 1, which has no map', Buffer.from('010000000000000007', 'hex').toString('base64')],
     ['a newer version', Buffer.from('090000000000000007', 'hex').toString('base64')],
-    ['a map that is cut off', Buffer.from('020000000000000007000000020000', 'hex').toString('base64')],
+    [
+      'a map that is cut off',
+      Buffer.from('020000000000000007000000020000', 'hex').toString('base64'),
+    ],
   ])('is no error where it holds %s', (_, text) => {
     expect(decodeOffsetMetadata(text).writer).toBeUndefined()
   })
