@@ -38,6 +38,27 @@ export class Slots {
     }
   }
 
+  /** Waits for a place, in turn with everybody else; rejects with the signal's reason. */
+  async wait(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const taken = Promise.withResolvers<void>()
+    // Taken within the call-back: who is called after it would be quicker than a promise.
+    const onFree = (): void => {
+      if (this.take(onFree)) taken.resolve()
+    }
+    const onAbort = (): void => {
+      this.forget(onFree)
+      taken.reject(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    onFree()
+    try {
+      await taken.promise
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
   /** Stops waiting. */
   forget(onFree: () => void): void {
     this.#waiting.delete(onFree)
@@ -49,39 +70,66 @@ export class Slots {
   }
 }
 
+interface Taker {
+  readonly bytes: number
+  readonly admit: () => void
+}
+
 /** A number of bytes. One taker is always let through, however much it takes. */
 export class ByteBudget {
   readonly #total: number
   #taken = 0
-  readonly #waiting: (() => void)[] = []
+  /** In the order they came: a small one does not overtake a large one, which would never find room. */
+  readonly #waiting: Taker[] = []
 
   constructor(total: number) {
     this.#total = total
   }
 
-  /** Resolves when `bytes` more fit, or nothing is taken. Takers are served in the order they came. */
+  /** Resolves when `bytes` more fit, or nothing is taken; rejects with the signal's reason. Takers are served in the order they came. */
   async take(bytes: number, signal: AbortSignal): Promise<void> {
-    while (this.#taken > 0 && this.#taken + bytes > this.#total) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const onAbort = (): void => resolve()
-      this.#waiting.push(onAbort)
-      signal.addEventListener('abort', onAbort, { once: true })
-      await promise
-      signal.removeEventListener('abort', onAbort)
-      signal.throwIfAborted()
+    signal.throwIfAborted()
+    const admitted = Promise.withResolvers<void>()
+    const taker = { bytes, admit: admitted.resolve }
+    const onAbort = (): void => {
+      this.#forget(taker)
+      admitted.reject(signal.reason)
     }
-    this.#taken += bytes
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#waiting.push(taker)
+    this.#admit()
+    try {
+      await admitted.promise
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
   /** Gives bytes back. */
   free(bytes: number): void {
     this.#taken -= bytes
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#admit()
   }
 
   /** Bytes taken now. */
   get takenBytes(): number {
     return this.#taken
+  }
+
+  #admit(): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if (this.#taken > 0 && this.#taken + next.bytes > this.#total) return
+      this.#waiting.shift()
+      this.#taken += next.bytes
+      next.admit()
+    }
+  }
+
+  #forget(taker: Taker): void {
+    const index = this.#waiting.indexOf(taker)
+    if (index < 0) return
+    this.#waiting.splice(index, 1)
+    this.#admit()
   }
 }
 

@@ -1,8 +1,14 @@
 /**
  * Which of many waiting things is the oldest: a binary min-heap of (timestamp, id) where removal only
  * marks, and marked entries are passed over when they come to the top. Both costs are O(log n)
- * amortized. (An ordered store range would answer too, but only asynchronously.)
+ * amortized. (An ordered store range would answer too, but only asynchronously.) One thing that waits
+ * for hours at the top would keep all that came and went behind it: where more than half of the heap
+ * is marked it is built anew.
  */
+
+/** Heaps up to this size are not built anew. */
+const SMALL_HEAP = 64
+
 interface Entry<Id> {
   readonly timestamp: number
   readonly order: number
@@ -22,6 +28,8 @@ export class TimestampQueue<Id> {
     this.#present.set(id, entry)
     this.#heap.push(entry)
     this.#rise(this.#heap.length - 1)
+    if (this.#heap.length > SMALL_HEAP && this.#heap.length > 2 * this.#present.size)
+      this.#rebuild()
   }
 
   /** Removes an id, if it is there. */
@@ -44,6 +52,16 @@ export class TimestampQueue<Id> {
 
   get size(): number {
     return this.#present.size
+  }
+
+  /** Entries in memory, marked ones included. */
+  get heapSize(): number {
+    return this.#heap.length
+  }
+
+  #rebuild(): void {
+    // A sorted array is a heap.
+    this.#heap = [...this.#present.values()].toSorted(compare)
   }
 
   #top(): Entry<Id> | undefined {
@@ -84,8 +102,7 @@ export class TimestampQueue<Id> {
   }
 
   #isBefore(a: number, b: number): boolean {
-    const [x, y] = [this.#heap[a] as Entry<Id>, this.#heap[b] as Entry<Id>]
-    return x.timestamp === y.timestamp ? x.order < y.order : x.timestamp < y.timestamp
+    return compare(this.#heap[a] as Entry<Id>, this.#heap[b] as Entry<Id>) < 0
   }
 
   #swap(a: number, b: number): void {
@@ -93,4 +110,8 @@ export class TimestampQueue<Id> {
     this.#heap[a] = this.#heap[b] as Entry<Id>
     this.#heap[b] = held
   }
+}
+
+function compare(a: Entry<unknown>, b: Entry<unknown>): number {
+  return a.timestamp - b.timestamp || a.order - b.order
 }

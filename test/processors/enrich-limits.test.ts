@@ -35,6 +35,26 @@ describe('slots', () => {
     slots.free()
     expect(slots.isContended).toBe(false)
   })
+
+  test('are waited for in turn, and are not lost by who stops waiting', async () => {
+    const slots = new Slots(1)
+    slots.take(() => {})
+    const controller = new AbortController()
+    const order: string[] = []
+    const first = slots.wait(controller.signal).then(() => order.push('first'))
+    const second = slots.wait(new AbortController().signal).then(() => order.push('second'))
+    const greedy = (): void => {
+      if (slots.take(greedy)) order.push('greedy')
+    }
+    slots.take(greedy)
+    controller.abort(new Error('enough'))
+    await expect(first).rejects.toThrow('enough')
+    slots.free()
+    await second
+    expect(order).toEqual(['second'])
+    slots.free()
+    expect(order).toEqual(['second', 'greedy'])
+  })
 })
 
 describe('a byte budget', () => {
@@ -61,5 +81,31 @@ describe('a byte budget', () => {
     await expect(waiting).rejects.toThrow('enough')
     budget.free(100)
     expect(budget.takenBytes).toBe(0)
+  })
+
+  test('lets no small taker overtake a large one', async () => {
+    const budget = new ByteBudget(100)
+    await budget.take(60, signal)
+    const order: string[] = []
+    const large = budget.take(80, signal).then(() => order.push('large'))
+    const small = budget.take(10, signal).then(() => order.push('small'))
+    await Promise.resolve()
+    expect(budget.takenBytes).toBe(60)
+    budget.free(60)
+    await Promise.all([large, small])
+    expect(order).toEqual(['large', 'small'])
+    expect(budget.takenBytes).toBe(90)
+  })
+
+  test('goes on to the next when the first stops waiting', async () => {
+    const budget = new ByteBudget(100)
+    await budget.take(60, signal)
+    const controller = new AbortController()
+    const large = budget.take(80, controller.signal)
+    const small = budget.take(10, signal)
+    controller.abort(new Error('enough'))
+    await expect(large).rejects.toThrow('enough')
+    await small
+    expect(budget.takenBytes).toBe(70)
   })
 })

@@ -50,4 +50,16 @@ describe('a timestamp queue', () => {
       expect(queue.size).toBe(model.size)
     }
   })
+
+  test('keeps nothing of what came and went behind one that stays', () => {
+    const queue = new TimestampQueue<number>()
+    queue.add(-1, 0)
+    for (let id = 0; id < 100_000; id += 1) {
+      queue.add(id, id + 1)
+      queue.remove(id)
+    }
+    expect(queue.size).toBe(1)
+    expect(queue.heapSize).toBeLessThan(100)
+    expect(queue.takeBefore(1)).toBe(-1)
+  })
 })
