@@ -41,6 +41,7 @@ export class StreamsApp implements AsyncDisposable {
   readonly #counters = new Counters()
   readonly #resources = new AsyncDisposableStack()
   readonly #ended = Promise.withResolvers<void>()
+  readonly #closing = new AbortController()
   #units: readonly CommitUnit[] = []
   #state: AppState = 'created'
 
@@ -64,19 +65,21 @@ export class StreamsApp implements AsyncDisposable {
     return this.#counters.read()
   }
 
-  /** Resolves when every unit of this process runs. Rejects, and the app has failed, where that cannot be. */
+  /** Resolves when every unit of this process runs, or when the app was closed meanwhile. Rejects, and the app has failed, where that cannot be. */
   async start(): Promise<void> {
     this.#options.signal?.throwIfAborted()
     this.#move('starting')
     this.#options.signal?.addEventListener('abort', this.#onAbort, { once: true })
     try {
-      this.#units = await this.#insist(async () => await this.#makeUnits())
+      const units = await this.#insist(async () => await this.#makeUnits())
+      if (this.#state === 'starting') this.#units = units
     } catch (error) {
-      await this.#fail(asError(error))
-      throw error
+      if (this.#state === 'starting') await this.#fail(asError(error))
+      if (this.#state === 'failed') throw error
     }
-    if (this.#state !== 'starting') return
-    await Promise.race([this.#runUnits(), this.closed])
+    if (this.#state === 'starting') await Promise.race([this.#runUnits(), this.closed])
+    // Closed before a unit was made: nobody else ends it.
+    else if (this.#state === 'stopping') await this.#end()
   }
 
   /** Commits what is done and stops. Within the deadline; after it the rest is left to the next start. */
@@ -87,8 +90,8 @@ export class StreamsApp implements AsyncDisposable {
     }
     if (this.#state === 'starting' || this.#state === 'running') {
       this.#move('stopping')
+      this.#closing.abort()
       this.#stopUnits()
-      if (this.#units.length === 0) await this.#end()
     }
     await this.closed
   }
@@ -97,11 +100,16 @@ export class StreamsApp implements AsyncDisposable {
     await this.close().catch(() => {})
   }
 
-  /** Resolves when everything in the sources is read, enriched, forwarded and committed. */
+  /**
+   * Resolves when everything in the sources is read, enriched, forwarded and committed. Rejects with
+   * what the app failed of, with MILLRACE_STOPPED where it was closed before, and with the signal's
+   * reason.
+   */
   async caughtUp(signal?: AbortSignal): Promise<void> {
     for (;;) {
       signal?.throwIfAborted()
-      if (this.#state === 'failed' || this.#state === 'stopped') return await this.closed
+      if (this.#state === 'failed') return await this.closed
+      if (this.#state === 'stopped') throw stoppedBefore()
       if (await this.#isCaughtUp()) return
       await sleep(this.#options.clock, CAUGHT_UP_CHECK_MS, signal)
     }
@@ -118,7 +126,7 @@ export class StreamsApp implements AsyncDisposable {
         const isPassing = isMillraceError(error) && error.remedy === 'retry'
         const isOver = this.#state !== 'starting' || clock.monotonic() >= deadline
         if (!isPassing || isOver) throw error
-        await sleep(clock, delayMs)
+        await sleep(clock, delayMs, this.#closing.signal)
       }
     }
   }
@@ -166,6 +174,8 @@ export class StreamsApp implements AsyncDisposable {
 
   async #services(topics: KnownTopics, registry: StreamsOptions['registry']): Promise<AppServices> {
     const { transport, clock, failures, deadLetterTopic, onEvent } = this.#options
+    const open = await openTopology(this.#topology, this.application, { registry, clock })
+    this.#closing.signal.throwIfAborted()
     const reader = this.#resources.use(
       transport.openReader({
         isolation: 'read_uncommitted',
@@ -177,7 +187,7 @@ export class StreamsApp implements AsyncDisposable {
     const shared = new Map<object, unknown>()
     const letters = deadLetterTopic === undefined ? undefined : asTopic(deadLetterTopic)
     return {
-      open: await openTopology(this.#topology, this.application, registry),
+      open,
       clock,
       limits: this.#limits,
       failures: policiesOf(failures),
@@ -244,6 +254,7 @@ export class StreamsApp implements AsyncDisposable {
         `the app did not stop within ${closeDeadlineMs} ms; what was not committed is done again at the next start.`,
       )
       for (const unit of this.#units) unit.cancel(late)
+      if (this.#units.length === 0) void this.#fail(late)
     })
   }
 
@@ -255,13 +266,13 @@ export class StreamsApp implements AsyncDisposable {
   }
 
   async #end(): Promise<void> {
-    this.#deadline?.cancel()
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
     if (this.#failure !== undefined) {
       await this.#fail(this.#failure)
       return
     }
     try {
+      this.#deadline?.cancel()
+      this.#options.signal?.removeEventListener('abort', this.#onAbort)
       await this.#resources.disposeAsync()
       if (this.#state !== 'stopping') this.#move('stopping')
       this.#move('stopped')
@@ -272,6 +283,8 @@ export class StreamsApp implements AsyncDisposable {
   }
 
   async #fail(error: Error): Promise<void> {
+    this.#deadline?.cancel()
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
     await this.#resources.disposeAsync().catch(() => {})
     this.#move('failed')
     this.#ended.reject(error)
@@ -282,4 +295,11 @@ export class StreamsApp implements AsyncDisposable {
     this.#state = moveApp(from, to)
     this.#options.onEvent?.({ kind: 'state', from, to })
   }
+}
+
+function stoppedBefore(): MillraceError {
+  return new MillraceError(
+    'MILLRACE_STOPPED',
+    'the app was closed before it had caught up; what is left is done at the next start.',
+  )
 }

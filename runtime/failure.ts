@@ -3,6 +3,7 @@
  * processed goes by the author's policy; an error of a unit goes by its kind.
  */
 import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
+import { SchemaPending } from '../serdes/serde.ts'
 import { TransportError } from '../transport/errors.ts'
 import type { Guarantee } from './config.ts'
 
@@ -36,7 +37,16 @@ export function remedyFor(error: Error, guarantee: Guarantee): UnitRemedy {
   return remedy === 'rewind' && guarantee === 'at-least-once' ? 'restart' : remedy
 }
 
+/** Errors of sends that an abort does not mend: the same record comes again. */
+const STAYS_AFTER_ABORT: ReadonlySet<string> = new Set([
+  'MILLRACE_RECORD_TOO_LARGE',
+  'MILLRACE_UNKNOWN_PARTITION',
+])
+
 function bareRemedyFor(error: Error): UnitRemedy {
+  // A store met a value whose schema has to be fetched: done again when it is here.
+  if (error instanceof SchemaPending) return 'rewind'
+  if (isMillraceError(error) && STAYS_AFTER_ABORT.has(error.code)) return 'stop'
   if (error instanceof TransportError) {
     switch (error.kind) {
       case 'abortable':
@@ -65,6 +75,13 @@ export function processingError(thrown: unknown, processor: string, place: strin
       'Mend the function, or let such records be skipped or dead-lettered (failures.processing).',
     { place, cause },
   )
+}
+
+/** Wraps what an author's function threw inside an event of an operator; what millrace itself threw is passed on. */
+export function eventError(thrown: unknown, processor: string): Error {
+  const error = asError(thrown)
+  if (isMillraceError(error) || error instanceof SchemaPending) return error
+  return processingError(error, processor, 'an answer')
 }
 
 /** Wraps what a serde or a timestamp said about a record's bytes, naming the record. */

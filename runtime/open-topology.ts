@@ -2,6 +2,7 @@
  * A topology that met its log: every serde opened, every topic's partitions and id known. Made once
  * per app; tasks are wired from it as often as they start over.
  */
+import type { Clock } from '../model/clock.ts'
 import type { Topic } from '../model/position.ts'
 import type { OpenSerde, Serde } from '../serdes/serde.ts'
 import type { Registry } from '../serdes/registry.ts'
@@ -38,10 +39,10 @@ export interface OpenTopology {
 export async function openTopology(
   topology: Topology,
   application: string,
-  registry: Registry,
+  { registry, clock }: { readonly registry: Registry; readonly clock: Clock },
 ): Promise<OpenTopology> {
   const open = (serde: Serde<unknown>, topic: string, role: 'key' | 'value') =>
-    serde.open({ topic, role, registry })
+    serde.open({ topic, role, registry, clock })
   const stores = new Map<string, OpenStore>()
   for (const declaration of topology.stores) {
     const { spec, changelog } = declaration

@@ -4,6 +4,7 @@ import { MillraceError } from '../model/errors.ts'
 import { asOffset, describePosition } from '../model/position.ts'
 import type { LogRecord } from '../model/record.ts'
 import type { DeadLetter } from '../processors/processor.ts'
+import { SchemaPending } from '../serdes/serde.ts'
 import { TransportError } from '../transport/errors.ts'
 import { deadLetterRecord } from './dead-letter.ts'
 import { processingError } from './failure.ts'
@@ -76,7 +77,7 @@ function letterOf(
 
 /** Whether the record is to blame. Errors of the log, of state and of the configuration are not the record's: leaving it out would hide them. */
 function isRecords(error: Error): boolean {
-  if (error instanceof TransportError) return false
+  if (error instanceof TransportError || error instanceof SchemaPending) return false
   if (!(error instanceof MillraceError)) return true
   return !NOT_THE_RECORDS.has(error.code) && !error.code.startsWith('MILLRACE_STATE_')
 }

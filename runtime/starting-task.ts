@@ -54,7 +54,9 @@ export class StartingUnitTask implements StartingTask {
     })
     for (const [i, { fullBecause, records }] of reports.entries()) {
       const source = sources[i]
-      if (fullBecause === undefined || records === 0 || source === undefined) continue
+      if (fullBecause === undefined || source === undefined) continue
+      // The first start of a store has nothing to say.
+      if (fullBecause === 'no-checkpoint' && records === 0) continue
       onEvent({ kind: 'notice', message: describeFullRestore(source, fullBecause) })
     }
   }

@@ -5,6 +5,7 @@ import type { KeyValueStore, KeyValueStoreSpec } from '../state/store.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import type { ProcessorNode } from '../topology/graph.ts'
 import { deadLetterRecord } from './dead-letter.ts'
+import { eventError } from './failure.ts'
 import type { UnitServices } from './services.ts'
 import type { Task } from './task.ts'
 
@@ -34,7 +35,13 @@ export function taskContext(parts: {
     serde: <T>(name: string) => serdeOf<T>(parts, name),
     enqueue: (event) => {
       if (signal.aborted) return
-      task.enqueue(event)
+      task.enqueue(() => {
+        try {
+          event()
+        } catch (error) {
+          throw eventError(error, node.name)
+        }
+      })
     },
     holdTime: (oldestPendingMs) => task.holds.set(node.name, oldestPendingMs),
     heldTime: () => task.holds.oldest,

@@ -9,7 +9,7 @@ export type TaskPhase = 'created' | 'restoring' | 'running' | 'suspended' | 'clo
 const APP_MOVES: Readonly<Record<AppState, readonly AppState[]>> = {
   created: ['starting', 'stopped'],
   starting: ['running', 'stopping', 'failed'],
-  running: ['starting', 'stopping', 'failed'],
+  running: ['stopping', 'failed'],
   stopping: ['stopped', 'failed'],
   stopped: [],
   failed: [],

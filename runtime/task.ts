@@ -24,6 +24,7 @@ export class Task {
   readonly state: TaskState
   readonly holds = new TimeHolds()
   readonly #onWork: () => void
+  readonly #isFull: () => boolean
   #inputs: readonly TaskInput[] = []
   #current: RecordQueue | undefined
   #events: (() => void)[] = []
@@ -35,11 +36,14 @@ export class Task {
     readonly partition: Partition
     readonly state: TaskState
     readonly onWork: () => void
+    /** Whether what was made so far has to leave before more is made. */
+    readonly isFull: () => boolean
   }) {
     this.id = parts.id
     this.partition = parts.partition
     this.state = parts.state
     this.#onWork = parts.onWork
+    this.#isFull = parts.isFull
   }
 
   /** Begins with these inputs: at the start, and again after a rewind. */
@@ -50,15 +54,15 @@ export class Task {
     this.#streamTime = Math.max(-1, ...inputs.map(({ queue }) => queue.partitionTime))
   }
 
-  /** Runs the events that are there, then at most `limit` records. Returns how many of both it ran. */
+  /** Runs the events that are there, then records, at most `limit` of both together and none once its outputs are full. Returns how many it ran. */
   run(limit: number): number {
     let done = this.#runEvents(limit)
-    while (done < limit) {
+    while (done < limit && !this.#isFull()) {
       const input = this.#next()
       if (input === undefined) break
       this.#process(input)
       done += 1
-      if (this.#events.length > 0) done += this.#runEvents(limit)
+      if (this.#events.length > 0) done += this.#runEvents(limit - done)
     }
     return done
   }
@@ -109,13 +113,13 @@ export class Task {
 
   #runEvents(limit: number): number {
     let done = 0
-    while (done < limit && this.#events.length > 0) {
-      const events = this.#events
-      this.#events = []
-      for (const event of events) event()
-      done += events.length
-      this.#processed += events.length
+    while (done < limit && done < this.#events.length && !this.#isFull()) {
+      const event = this.#events[done] as () => void
+      done += 1
+      event()
     }
+    this.#events.splice(0, done)
+    this.#processed += done
     return done
   }
 

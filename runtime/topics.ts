@@ -14,8 +14,8 @@ export interface KnownTopics {
   readonly all: readonly TopicDescription[]
 }
 
-/** Room that a changelog record needs beyond the value of a source record: key, headers, bookkeeping. */
-const CHANGELOG_HEADROOM_BYTES = 64 * 1024
+/** Room that a changelog record or a dead letter needs beyond the value of a source record: key, headers, bookkeeping. */
+const HEADROOM_BYTES = 64 * 1024
 
 /**
  * Looks up every topic of a topology and creates its changelogs. Throws MILLRACE_TOPOLOGY_INVALID with
@@ -39,7 +39,11 @@ export async function prepareTopics(
   const wanted = topology.subtopologies.flatMap((subtopology) =>
     changelogsOf(subtopology, application, found),
   )
-  if (deadLetterTopic !== undefined) wanted.push({ topic: deadLetterTopic, partitions: 1 })
+  if (deadLetterTopic !== undefined) {
+    const limit = maxRecordBytes([...found.values()])
+    const config = limit === undefined ? {} : { 'max.message.bytes': String(limit) }
+    wanted.push({ topic: deadLetterTopic, partitions: 1, config })
+  }
   await createMissing(wanted, transport, found)
   const topicOf = (topic: Topic): TopicDescription => {
     const known = found.get(topic)
@@ -69,15 +73,21 @@ function changelogsOf(
 ): NewTopic[] {
   const sources = subtopology.sourceTopics.flatMap((topic) => found.get(topic) ?? [])
   const partitions = Math.max(...sources.map((source) => source.partitions))
-  const largest = Math.max(...sources.map(({ config }) => Number(config['max.message.bytes'] ?? 0)))
-  const maxRecordBytes = largest > 0 ? largest + CHANGELOG_HEADROOM_BYTES : undefined
+  const config = changelogConfig(maxRecordBytes(sources))
   return subtopology.stores
     .filter(({ spec, changelog }) => spec.logged && changelog === 'own')
     .map(({ spec }) => ({
       topic: changelogTopic(application, spec.name),
       partitions,
-      config: changelogConfig(maxRecordBytes),
+      config,
     }))
+}
+
+/** What a topic must take that holds values of these: undefined where the log's default does. */
+function maxRecordBytes(sources: readonly TopicDescription[]): number | undefined {
+  const limits = sources.map(({ config }) => Number(config['max.message.bytes'] ?? 0))
+  const largest = Math.max(0, ...limits)
+  return largest > 0 ? largest + HEADROOM_BYTES : undefined
 }
 
 async function createMissing(

@@ -10,9 +10,14 @@ import { emptyProgress, runRound, type CommitRound, type CommitStep } from './co
 import type { Guarantee, StreamsEvent, StreamsLimits } from './config.ts'
 import { remedyFor } from './failure.ts'
 import { decodeOffsetMetadata } from './offset-metadata.ts'
+import { fetchPendingSchema } from './pending-schema.ts'
 import type { Outputs } from './outputs.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
+import { untilAborted } from './until-aborted.ts'
 import type { Wakeup } from './wakeup.ts'
+
+/** Rewinds in a row, without a commit between them, before the unit starts over: that waits between two tries, and gives up in the end. */
+const MAX_REWINDS = 3
 
 /** What a running unit is made of. All of it is closed by who made it. */
 export interface UnitLoopParts {
@@ -39,13 +44,14 @@ export class UnitLoop {
   #committed: readonly StartOffset[]
   #round: Promise<void> | undefined
   #failure: Error | undefined
-  /** Something may have changed since the last round began. */
+  /** Something may have changed since it was last looked whether a round is due. */
   #touched = false
   #lastRoundMs: number
   #lastCommitMs: number
-  #sealedCounts = ''
+  #sealedCounts: string
   #listening = false
   #rounds = 0
+  #rewinds = 0
   #isRewinding = false
 
   constructor(parts: UnitLoopParts) {
@@ -53,6 +59,7 @@ export class UnitLoop {
     this.#committed = parts.starts
     this.#lastRoundMs = parts.clock.monotonic()
     this.#lastCommitMs = this.#lastRoundMs
+    this.#sealedCounts = this.#counts()
   }
 
   /** Rounds committed so far: progress. */
@@ -65,8 +72,8 @@ export class UnitLoop {
     const quiet = this.#parts.tasks.every(
       ({ loop }) => loop.caughtUp && loop.holds.oldest === Infinity,
     )
-    const isBusy = this.#round !== undefined || this.#isRewinding || this.#touched
-    return quiet && !isBusy && this.#failure === undefined
+    const isBusy = this.#round !== undefined || this.#isRewinding || this.#failure !== undefined
+    return quiet && !isBusy && this.#counts() === this.#sealedCounts
   }
 
   get positions(): ReturnType<UnitTask['loop']['positions']> {
@@ -75,10 +82,7 @@ export class UnitLoop {
 
   /** Runs until `stop` aborts, then commits what is done; `cancel` leaves at once. Rejects with what a rewind cannot mend. */
   async run(stop: AbortSignal, cancel: AbortSignal): Promise<void> {
-    const cancelled = Promise.withResolvers<never>()
-    cancelled.promise.catch(() => {})
-    cancel.addEventListener('abort', () => cancelled.reject(asError(cancel.reason)), { once: true })
-    await Promise.race([this.#runUntil(stop), cancelled.promise])
+    await untilAborted(this.#runUntil(stop), cancel)
   }
 
   async #runUntil(stop: AbortSignal): Promise<void> {
@@ -133,6 +137,8 @@ export class UnitLoop {
     const timer = clock.timer(this.#untilRoundMs(), () => wakeup.ring())
     await wakeup.wait()
     timer.cancel()
+    // Whatever rang may have moved a position without a record: one that was left out, say.
+    this.#touched = true
   }
 
   /** Rings when the reader has something new. One wait at a time. */
@@ -142,7 +148,6 @@ export class UnitLoop {
     this.#listening = true
     const heard = (error?: unknown): void => {
       this.#listening = false
-      this.#touched = true
       if (error !== undefined) this.#failure ??= asError(error)
       wakeup.ring()
     }
@@ -215,6 +220,7 @@ export class UnitLoop {
 
   #roundCommitted({ progress }: CommitRound): void {
     this.#rounds += 1
+    this.#rewinds = 0
     this.#lastCommitMs = this.#parts.clock.monotonic()
     this.#committed = progress.offsets.map(({ topic, partition, offset, metadata }) => ({
       topic,
@@ -231,22 +237,26 @@ export class UnitLoop {
   }
 
   /** Goes back to the last commit, if the error allows that; throws it otherwise. */
-  async #rewind(error: Error): Promise<void> {
+  async #rewind(thrown: Error): Promise<void> {
     this.#isRewinding = true
     await this.#round
+    const error = await fetchPendingSchema(thrown)
     const { guarantee, tasks, producer, outputs, unit, onEvent } = this.#parts
-    const second = this.#failure === undefined ? undefined : this.#takeFailure()
+    const second =
+      this.#failure === undefined ? undefined : await fetchPendingSchema(this.#takeFailure())
     const worst = [error, second].find(
       (candidate) => candidate !== undefined && remedyFor(candidate, guarantee) !== 'rewind',
     )
     if (worst !== undefined) throw worst
+    this.#rewinds += 1
+    if (this.#rewinds > MAX_REWINDS) throw error
     onEvent({ kind: 'rewound', unit, error })
     for (const task of tasks) await task.end()
     await producer.abort()
     outputs.drop()
     for (const { state } of tasks) state.abort()
     for (const task of tasks) await task.begin(startsOf(task, this.#committed))
-    this.#sealedCounts = ''
+    this.#sealedCounts = this.#counts()
     this.#touched = true
     this.#isRewinding = false
   }

@@ -51,6 +51,7 @@ export class UnitTask implements CommittingTask {
       partition: parts.taskId.partition,
       state: parts.state,
       onWork: parts.services.onWork,
+      isFull: () => parts.services.outputs.full,
     })
     this.#failures = new RecordFailures(this.loop, parts.services)
   }

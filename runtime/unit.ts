@@ -18,9 +18,11 @@ import { Outputs } from './outputs.ts'
 import type { AppServices, UnitServices } from './services.ts'
 import { START, type StartProgress, type StartStep } from './start.ts'
 import { StartingUnitTask } from './starting-task.ts'
+import { fetchPendingSchema } from './pending-schema.ts'
 import { moveTask, type TaskPhase } from './task-state.ts'
 import { startsOf, UnitLoop } from './unit-loop.ts'
 import { UnitTask } from './unit-task.ts'
+import { untilAborted } from './until-aborted.ts'
 import { Wakeup } from './wakeup.ts'
 
 /** What a unit is made of. */
@@ -45,6 +47,9 @@ export class CommitUnit {
   readonly #onStarted: () => void
   #loop: UnitLoop | undefined
   #phase: TaskPhase = 'created'
+  /** Lives that ended in a failure since the last progress, and when the first of them began. */
+  #failures = 0
+  #failingSinceMs = 0
 
   constructor(parts: UnitParts, onStarted: () => void) {
     this.#parts = parts
@@ -78,34 +83,42 @@ export class CommitUnit {
 
   /** Runs until the stop. Rejects with what it could not get over. */
   async run(): Promise<void> {
-    const { clock, limits, onEvent } = this.#parts.services
-    let failingSinceMs = clock.monotonic()
-    for (let failures = 1; ; failures += 1) {
+    this.#failingSinceMs = this.#parts.services.clock.monotonic()
+    while (!this.#stop.signal.aborted) {
       try {
         await this.#runOnce()
-        this.#phase = moveTask(this.#phase, 'closed')
-        return
       } catch (thrown) {
-        const error = unwrap(asError(thrown))
-        if ((this.#loop?.rounds ?? 0) > 0) {
-          failures = 1
-          failingSinceMs = clock.monotonic()
-        }
-        const isOver = clock.monotonic() - failingSinceMs >= limits.unitTimeoutMs
-        const isStop = remedyFor(error, this.#parts.guarantee) === 'stop'
-        const isStopping = this.#stop.signal.aborted
-        this.#phase = moveTask(this.#phase, isStop || isOver || isStopping ? 'closed' : 'suspended')
-        if (isStop || (isOver && !isStopping)) throw error
-        if (isStopping) {
-          onEvent({ kind: 'notice', message: unfinishedStop(error) })
-          return
-        }
-        const longest = limits.restartBackoffMs * Math.min(2 ** (failures - 1), LONGEST_BACKOFF)
-        const delayMs = Math.ceil(longest * (0.5 + clock.random() / 2))
-        onEvent({ kind: 'restarting', unit: this.#parts.assignment.unit, error, delayMs })
-        await sleep(clock, delayMs, this.#stop.signal).catch(() => {})
+        const pending = fetchPendingSchema(unwrap(asError(thrown)))
+        await this.#afterFailure(await untilAborted(pending, this.#cancel.signal).catch(asError))
       }
     }
+    this.#phase = moveTask(this.#phase, 'closed')
+  }
+
+  /** Returns to start over after a wait, or because a stop was asked for; throws what cannot be got over. */
+  async #afterFailure(error: Error): Promise<void> {
+    const { clock, limits, onEvent } = this.#parts.services
+    if ((this.#loop?.rounds ?? 0) > 0) {
+      this.#failures = 0
+      this.#failingSinceMs = clock.monotonic()
+    }
+    this.#failures += 1
+    const isStopping = this.#stop.signal.aborted
+    const isOver = !isStopping && clock.monotonic() - this.#failingSinceMs >= limits.unitTimeoutMs
+    const isAskedFor = isStopping && error === this.#stop.signal.reason
+    if (isOver || (!isAskedFor && remedyFor(error, this.#parts.guarantee) === 'stop')) {
+      this.#phase = moveTask(this.#phase, 'closed')
+      throw error
+    }
+    this.#phase = moveTask(this.#phase, 'suspended')
+    if (isStopping) {
+      if (!isAskedFor) onEvent({ kind: 'notice', message: unfinishedStop(error) })
+      return
+    }
+    const longest = limits.restartBackoffMs * Math.min(2 ** (this.#failures - 1), LONGEST_BACKOFF)
+    const delayMs = Math.ceil(longest * (0.5 + clock.random() / 2))
+    onEvent({ kind: 'restarting', unit: this.#parts.assignment.unit, error, delayMs })
+    await sleep(clock, delayMs, this.#stop.signal).catch(() => {})
   }
 
   /** One life: from the start steps to a clean stop, or to an error. Closes what it opened, in reverse order. */
@@ -139,8 +152,8 @@ export class CommitUnit {
       resources.defer(async () => await task.end())
       tasks.push(task)
     }
-    const progress = await this.#start(tasks, { producer, unitServices })
-    for (const task of tasks) await task.begin(startsOf(task, progress.starts))
+    const starting = this.#start(tasks, { producer, unitServices })
+    const progress = await untilAborted(starting, this.#cancel.signal)
     this.#loop = new UnitLoop({
       unit: assignment.unit,
       groupId: services.open.application,
@@ -190,7 +203,11 @@ export class CommitUnit {
       signal: this.#stop.signal,
       progress,
     }
-    for (const step of startSteps ?? START) await step.run(round)
+    for (const step of startSteps ?? START) {
+      round.signal.throwIfAborted()
+      await step.run(round)
+    }
+    for (const task of tasks) await task.begin(startsOf(task, progress.starts))
     return progress
   }
 

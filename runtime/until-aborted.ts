@@ -1,0 +1,15 @@
+/** Waiting that can be given up. */
+import { asError } from '../model/errors.ts'
+
+/** Settles as `work` does, or rejects with the signal's reason as soon as it aborts. What `work` says after that is dropped. */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = (): void => aborted.reject(asError(signal.reason))
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
