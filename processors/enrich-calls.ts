@@ -46,10 +46,7 @@ export class CallDriver<K, V, R> implements EnrichDriver {
       if (!limits.calls.take(this.#pump)) return
       const lane = this.#queued.shift() as Lane
       lane.phase = 'running'
-      void this.#runFirst(lane).finally(() => {
-        lane.phase = 'parked'
-        this.wake(lane)
-      })
+      void this.#runFirst(lane)
     }
   }
 
@@ -60,11 +57,15 @@ export class CallDriver<K, V, R> implements EnrichDriver {
     const place = new HeldPlace(this.#parts.limits.calls)
     try {
       await this.#tryUntilSettled(lane, entry, place)
+      lane.phase = 'parked'
     } catch (error) {
+      // The lane is not tried again: the task fails, and does so only when the record loop comes to it.
+      lane.phase = 'failed'
       if (!task.signal.aborted) task.fail(asError(error))
     } finally {
       place.free()
     }
+    this.wake(lane)
   }
 
   async #tryUntilSettled(lane: Lane, entry: LaneEntry, place: HeldPlace): Promise<void> {
@@ -84,14 +85,8 @@ export class CallDriver<K, V, R> implements EnrichDriver {
         if (failure === 'stop') throw error
         const isOver = attempt >= retry.attempts || clock.monotonic() >= deadline
         if (failure === 'reject' || isOver) {
-          const record = loaded?.record ?? task.loadWithoutValue(entry)
-          task.settle(lane, entry, {
-            kind: 'failed',
-            error,
-            record,
-            raw: loaded?.raw ?? null,
-            isLast: false,
-          })
+          const { record, raw } = loaded ?? (await task.loadUnreadable(entry, task.signal))
+          task.settle(lane, entry, { kind: 'failed', error, record, raw, isLast: false })
           return
         }
         task.count('retries')
@@ -134,18 +129,7 @@ class HeldPlace {
   }
 
   async take(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const freed = Promise.withResolvers<void>()
-      const onFree = (): void => freed.resolve()
-      if (this.#slots.take(onFree)) {
-        this.#held = true
-        return
-      }
-      signal.addEventListener('abort', onFree, { once: true })
-      await freed.promise
-      signal.removeEventListener('abort', onFree)
-      this.#slots.forget(onFree)
-      signal.throwIfAborted()
-    }
+    await this.#slots.wait(signal)
+    this.#held = true
   }
 }

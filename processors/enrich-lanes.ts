@@ -33,15 +33,21 @@ export interface LoadedRecord<K, V> {
   readonly idempotencyKey: string
 }
 
+/** A row of which only the key is sure. */
+export interface UnreadableRecord<K> {
+  readonly record: StreamRecord<K, null>
+  readonly raw: Buffer | null
+}
+
 /** What a driver may ask of its step. */
 export interface DriverTask<K, V, R> {
   readonly signal: AbortSignal
   /** Reads a row and, behind a reference, its bytes. Rejects with MILLRACE_REFERENCE_GONE or a SerdeError. */
   load(entry: LaneEntry, signal: AbortSignal): Promise<LoadedRecord<K, V>>
-  /** The record of a row whose bytes cannot be had: value null. */
-  loadWithoutValue(entry: LaneEntry): StreamRecord<K, null>
+  /** A row whose value cannot be made: the record with value null, and its raw bytes where they can be read. */
+  loadUnreadable(entry: LaneEntry, signal: AbortSignal): Promise<UnreadableRecord<K>>
   /** Size of a row's value in bytes, without reading it. */
-  sizeOf(entry: LaneEntry): number
+  sizeOf(entry: LaneEntry): Promise<number>
   /** Hands in how a row ended, in a task event: forwards the result, or applies the terminal policy. */
   settle(lane: Lane, entry: LaneEntry, outcome: Outcome<K, V, R>): void
   /** Nothing can succeed: fails the task. */

@@ -16,6 +16,9 @@ export type SessionEnd =
 /** How often an idle session looks whether another lane waits for its place. */
 const IDLE_CHECK_MS = 250
 
+/** How long a session that has no record to push, but answers to give, keeps its place although others wait for it. */
+const ANSWERING_MS = 5_000
+
 /** What a run of a session needs. */
 export interface SessionRunParts<K, V, R> {
   readonly enricher: SessionEnricher<K, V, R>
@@ -38,13 +41,16 @@ export class SessionRun<K, V, R> {
   readonly #waiting: LaneEntry[] = []
   /** Results whose turn has not come. */
   readonly #early = new Map<LaneEntry, { readonly result: R; readonly isLast: boolean }>()
-  readonly #failing = Promise.withResolvers<never>()
+  /** Aborts with the first failure, or at the end. */
   readonly #over = new AbortController()
+  /** Ends the wait for the next row. */
+  #wake: () => void = () => {}
+  /** When the session last took a record or gave an answer, on the monotonic clock. */
+  #progressMs: number
 
   constructor(parts: SessionRunParts<K, V, R>) {
     this.#parts = parts
-    // The races below take the rejection; one that comes after the end has nobody to tell.
-    this.#failing.promise.catch(() => {})
+    this.#progressMs = parts.clock.monotonic()
   }
 
   /** Pushes until the last record or until the session gives its place away. Rejects with the first failure. */
@@ -53,6 +59,7 @@ export class SessionRun<K, V, R> {
     const onAbort = (): void => this.#fail(task.signal.reason)
     task.signal.addEventListener('abort', onAbort, { once: true })
     try {
+      task.signal.throwIfAborted()
       const end = await this.#pushAll()
       if (end.kind === 'idle') session.abort(new Error('idle'))
       return end
@@ -66,9 +73,12 @@ export class SessionRun<K, V, R> {
   }
 
   #fail(thrown: unknown): void {
-    const error = asError(thrown)
-    this.#failing.reject(error)
-    this.#over.abort(error)
+    this.#over.abort(asError(thrown))
+    this.#wake()
+  }
+
+  #progressed(): void {
+    this.#progressMs = this.#parts.clock.monotonic()
   }
 
   async #pushAll(): Promise<SessionEnd> {
@@ -86,26 +96,36 @@ export class SessionRun<K, V, R> {
 
   /** Waits for a row of the lane. Undefined: none is there and another lane needs the place. */
   async #nextEntry(index: number): Promise<LaneEntry | undefined> {
-    const { lane, clock, limits, caughtUp } = this.#parts
+    const { lane, clock } = this.#parts
     for (;;) {
+      this.#over.signal.throwIfAborted()
       const entry = lane.entries[index]
       if (entry !== undefined) return entry
-      if (limits.sessions.isContended && caughtUp()) return undefined
+      if (this.#givesWay()) return undefined
+      // A promise of its own for each wait: one that lives as long as the session would keep every race.
       const woken = Promise.withResolvers<void>()
+      this.#wake = woken.resolve
       lane.onEntry = woken.resolve
       const timer = clock.timer(IDLE_CHECK_MS, woken.resolve)
-      try {
-        await Promise.race([woken.promise, this.#failing.promise])
-      } finally {
-        timer.cancel()
-        lane.onEntry = undefined
-      }
+      await woken.promise
+      timer.cancel()
+      lane.onEntry = undefined
     }
+  }
+
+  /**
+   * Whether an idle session leaves its place to another lane. Not while the partition has records to
+   * read, and not while answers come: they would be lost, and come again only with the next row.
+   */
+  #givesWay(): boolean {
+    const { clock, limits, caughtUp } = this.#parts
+    if (!limits.sessions.isContended || !caughtUp()) return false
+    return this.#waiting.length === 0 || clock.monotonic() - this.#progressMs >= ANSWERING_MS
   }
 
   async #push(entry: LaneEntry): Promise<boolean> {
     const { session, limits, task, enricher } = this.#parts
-    const bytes = task.sizeOf(entry)
+    const bytes = await task.sizeOf(entry)
     await limits.bytes.take(bytes, this.#over.signal)
     let isTaken = false
     try {
@@ -113,6 +133,7 @@ export class SessionRun<K, V, R> {
       this.#over.signal.throwIfAborted()
       const isLast = enricher.isLast(record)
       if (!entry.answered) this.#waiting.push(entry)
+      this.#progressed()
       const { taken, result } = session.push(record)
       isTaken = true
       this.#watchTaken(taken, bytes)
@@ -134,8 +155,12 @@ export class SessionRun<K, V, R> {
       what: `the session of ${lane.key}, which was given a record,`,
       clock,
     }
+    taken.catch(() => {})
     withDeadline(async () => await taken, limit, this.#over.signal)
-      .catch((error: unknown) => this.#fail(error))
+      .then(
+        () => this.#progressed(),
+        (error: unknown) => this.#fail(error),
+      )
       .finally(() => limits.bytes.free(bytes))
   }
 
@@ -145,6 +170,7 @@ export class SessionRun<K, V, R> {
       deadlineMs: retry.attemptDeadlineMs,
       what: `the session of ${lane.key}, which has its last record,`,
       clock,
+      progressMs: () => this.#progressMs,
     }
     await withDeadline(async () => await session.end(), limit, this.#over.signal)
     if (this.#waiting.length > 0) {
@@ -155,12 +181,15 @@ export class SessionRun<K, V, R> {
   #answered(entry: LaneEntry, answer: { readonly result: R; readonly isLast: boolean }): void {
     // What a given-up session still says must not be taken for its successor's answer, and what
     // was answered before the replay is not answered again.
-    if (this.#over.signal.aborted || entry.answered) return
+    if (this.#over.signal.aborted) return
+    this.#progressed()
+    if (entry.answered) return
     const { release, onAnswer } = this.#parts
     onAnswer()
     this.#early.set(entry, answer)
-    if (release === 'completion') this.#settle(entry)
-    else while (this.#waiting[0] !== undefined && this.#settle(this.#waiting[0]));
+    // The last answer takes the session's rows away, so it leaves after all others in any case.
+    if (release === 'completion' && !answer.isLast) this.#settle(entry)
+    while (this.#waiting[0] !== undefined && this.#settle(this.#waiting[0]));
   }
 
   #settle(entry: LaneEntry): boolean {

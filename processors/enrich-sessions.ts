@@ -187,6 +187,8 @@ export class SessionDriver<K, V, R> implements EnrichDriver {
       entry.answered = true
       task.settle(lane, entry, outcome)
       if (!outcome.isLast) continue
+      // Those who asked for this meanwhile find nothing to give up: what follows is a new session.
+      progress.failure = undefined
       this.#progress.delete(lane)
       lane.phase = 'parked'
       this.wake(lane)
@@ -200,8 +202,8 @@ export class SessionDriver<K, V, R> implements EnrichDriver {
       const { record, raw } = await task.load(entry, task.signal)
       return { kind: 'failed', error, record, raw, isLast: enricher.isLast(record) }
     } catch {
-      const record = task.loadWithoutValue(entry)
-      return { kind: 'failed', error, record, raw: null, isLast: false }
+      const { record, raw } = await task.loadUnreadable(entry, task.signal)
+      return { kind: 'failed', error, record, raw, isLast: false }
     }
   }
 }

@@ -3,7 +3,7 @@ import { MillraceError } from '../model/errors.ts'
 import { StreamRecord } from '../model/record.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import type { KeyValueStore } from '../state/store.ts'
-import { deserializeNow } from './deserialize.ts'
+import { deserializeNow, readNow } from './deserialize.ts'
 import type { EnrichWork } from './enrich.ts'
 import {
   Lane,
@@ -12,6 +12,7 @@ import {
   type LaneEntry,
   type LoadedRecord,
   type Outcome,
+  type UnreadableRecord,
 } from './enrich-lanes.ts'
 import type { EnrichOptions, TerminalPolicy } from './enrich-options.ts'
 import type { PendingRow } from './enrich-rows.ts'
@@ -93,25 +94,28 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   // ------------------------------------------------------------------------- for the drivers
 
   async load(entry: LaneEntry, signal: AbortSignal): Promise<LoadedRecord<K, Dereferenced<V>>> {
-    const row = this.#row(entry)
-    const value = this.#value.deserialize(row.value, 0, row.value.length)
-    const loaded = this.#parts.behindReferences
-      ? await this.#behind(value as Reference<Dereferenced<V>>, signal)
-      : { value: value as Dereferenced<V>, raw: row.value }
-    const record = new StreamRecord(this.#keyOf(row), loaded.value, row.timestamp, row.headers)
-    return { record, raw: loaded.raw, idempotencyKey: this.#idempotencyKey(row) }
+    const row = await readNow(() => this.#row(entry))
+    const raw = await this.#raw(row, signal)
+    // Without references the payload is the step's own value.
+    const payload = this.#parts.behindReferences
+      ? this.#parts.context.serde<Dereferenced<V>>('payload')
+      : (this.#value as unknown as OpenSerde<Dereferenced<V>>)
+    const value = await deserializeNow(payload, raw)
+    const key = await readNow(() => this.#keyOf(row))
+    const record = new StreamRecord(key, value, row.timestamp, row.headers)
+    return { record, raw, idempotencyKey: this.#idempotencyKey(row) }
   }
 
-  loadWithoutValue(entry: LaneEntry): StreamRecord<K, null> {
-    const row = this.#row(entry)
-    return new StreamRecord(this.#keyOf(row), null, row.timestamp, row.headers)
+  async loadUnreadable(entry: LaneEntry, signal: AbortSignal): Promise<UnreadableRecord<K>> {
+    const row = await readNow(() => this.#row(entry))
+    const key = await readNow(() => this.#keyOf(row))
+    const raw = await this.#raw(row, signal).catch(() => null)
+    return { record: new StreamRecord(key, null, row.timestamp, row.headers), raw }
   }
 
-  sizeOf(entry: LaneEntry): number {
-    const row = this.#row(entry)
-    if (!this.#parts.behindReferences) return row.value.length
-    const value = this.#value.deserialize(row.value, 0, row.value.length)
-    return (value as Reference).sizeBytes
+  async sizeOf(entry: LaneEntry): Promise<number> {
+    const row = await readNow(() => this.#row(entry))
+    return this.#parts.behindReferences ? (await this.#reference(row)).sizeBytes : row.value.length
   }
 
   settle(lane: Lane, entry: LaneEntry, outcome: Outcome<K, Dereferenced<V>, R>): void {
@@ -269,14 +273,14 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
     }
   }
 
-  async #behind(
-    reference: Reference<Dereferenced<V>>,
-    signal: AbortSignal,
-  ): Promise<{ value: Dereferenced<V>; raw: Buffer }> {
-    const { context } = this.#parts
-    const raw = await context.payloads.read(reference, signal)
-    const serde = context.serde<Dereferenced<V>>('payload')
-    return { value: await deserializeNow(serde, raw), raw }
+  /** The bytes that the enricher's value is made of: the row's own, or those that its reference stands for. */
+  async #raw(row: PendingRow, signal: AbortSignal): Promise<Buffer> {
+    if (!this.#parts.behindReferences) return row.value
+    return await this.#parts.context.payloads.read(await this.#reference(row), signal)
+  }
+
+  async #reference(row: PendingRow): Promise<Reference> {
+    return (await deserializeNow(this.#value, row.value)) as Reference
   }
 
   #failure(cause: Error, what: string): MillraceError {

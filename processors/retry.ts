@@ -29,10 +29,20 @@ export async function backOff(
   await sleep(clock, backoffMs(attempt, limits, clock), signal)
 }
 
+/** A time within which something has to happen. */
+export interface Deadline {
+  readonly deadlineMs: number
+  /** For the message. */
+  readonly what: string
+  readonly clock: Clock
+  /** When there last was progress, on the monotonic clock: the deadline counts from then. Default: from the start. */
+  readonly progressMs?: () => number
+}
+
 /** Runs `work` with a signal that aborts at the deadline; then rejects with MILLRACE_ENRICH_DEADLINE at once, even if `work` does not heed it. */
 export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
-  limit: { readonly deadlineMs: number; readonly what: string; readonly clock: Clock },
+  limit: Deadline,
   outer: AbortSignal,
 ): Promise<T> {
   outer.throwIfAborted()
@@ -43,7 +53,7 @@ export async function withDeadline<T>(
     over.reject(asError(outer.reason))
   }
   outer.addEventListener('abort', onOuter, { once: true })
-  const timer = limit.clock.timer(limit.deadlineMs, () => {
+  const cancelTimer = onDeadline(limit, () => {
     const error = new MillraceError(
       'MILLRACE_ENRICH_DEADLINE',
       `${limit.what} gave no answer within ${limit.deadlineMs} ms. If the service needs longer, raise attemptDeadlineMs.`,
@@ -54,7 +64,18 @@ export async function withDeadline<T>(
   try {
     return await Promise.race([work(controller.signal), over.promise])
   } finally {
-    timer.cancel()
+    cancelTimer()
     outer.removeEventListener('abort', onOuter)
   }
+}
+
+/** Calls `run` when the deadline has passed; returns what stops that. */
+function onDeadline({ deadlineMs, clock, progressMs }: Deadline, run: () => void): () => void {
+  const due = (): void => {
+    const leftMs = progressMs === undefined ? 0 : progressMs() + deadlineMs - clock.monotonic()
+    if (leftMs > 0) timer = clock.timer(leftMs, due)
+    else run()
+  }
+  let timer = clock.timer(deadlineMs, due)
+  return () => timer.cancel()
 }
