@@ -144,11 +144,13 @@ class JoinOnce<K, L, R, Out> implements Processor<K, L | R> {
       this.#context.count('dropped-records')
     } else {
       const id = this.#idOf(key)
-      const partner = other.takeAway(key, id, timestamp)
+      const partner = other.waiting(key, id)
       if (partner === undefined) {
         if (mine.keep(record, id)) this.#context.count('replaced')
       } else {
+        // Before the partner is taken away: where the author's function throws and the record is left out, it waits on.
         const joined = combine(value, partner.value)
+        other.takeAway(key, id, timestamp)
         const time = Math.max(timestamp, partner.timestamp)
         this.#context.count('joined')
         this.#context.forward(new StreamRecord(key, joined, time, record.headers))
@@ -267,13 +269,17 @@ class Side<K, V> {
     return replaces
   }
 
-  takeAway(key: K, id: string, timestamp: number): { value: V; timestamp: number } | undefined {
+  /** The record that waits under a key; undefined where none does. */
+  waiting(key: K, id: string): { value: V; timestamp: number } | undefined {
     if (!this.#keys.has(id)) return undefined
     const waiting = this.#store.getWithTimestamp(key)
     if (waiting === undefined) throw new TypeError(`a row of ${this.#store.name} is gone`)
+    return waiting
+  }
+
+  takeAway(key: K, id: string, timestamp: number): void {
     this.#forget(key, id, timestamp)
     this.#queue.remove(id)
-    return waiting
   }
 
   /** Takes away the oldest row if its timestamp is below `limit`. */
@@ -281,10 +287,10 @@ class Side<K, V> {
     const id = this.#queue.takeBefore(limit)
     if (id === undefined) return undefined
     const key = this.#keys.get(id) as K
-    const waiting = this.#store.getWithTimestamp(key)
-    if (waiting === undefined) throw new TypeError(`a row of ${this.#store.name} is gone`)
-    this.#forget(key, id, waiting.timestamp)
-    return { key, ...waiting }
+    const row = this.waiting(key, id)
+    if (row === undefined) throw new TypeError(`a row of ${this.#store.name} is not known`)
+    this.#forget(key, id, row.timestamp)
+    return { key, ...row }
   }
 
   #forget(key: K, id: string, timestamp: number): void {
