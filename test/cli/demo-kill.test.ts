@@ -41,30 +41,24 @@ test(
   `the demo, killed ${KILLS} times and started again, ends with the records of an undisturbed one (seed ${SEED})`,
   async () => {
     const random = new SeededRandom(SEED)
-    const plan = planOf(random)
+    const aims = aimsFrom(random)
     const hit: string[] = []
-    for (let first = 0, made = 0; first < plan.length; first += KILLS_PER_FOLDER, made += 1) {
+    for (let made = 0; hit.length < KILLS; made += 1) {
       const dir = join(folder, `killed-${made}`)
       // The first folder has no clip yet: it is killed while it makes one.
-      if (made > 0)
+      if (made > 0) {
         await cp(join(folder, 'undisturbed', 'clips'), join(dir, 'clips'), { recursive: true })
-      for (const phase of plan.slice(first, first + KILLS_PER_FOLDER)) {
-        const life = startDemo(dir, ARGS)
-        await life.reaches(phase)
-        const atMs = random.next() * (lengthMs.get(phase) ?? 0)
-        await Promise.race([sleep(atMs), life.ended])
-        hit.push(`${life.phase()}+${Math.round(atMs)}`)
-        await life.kill()
-        expect(await life.left(), `seed ${SEED}, killed at ${hit.at(-1)}`).toEqual([])
       }
-      const last = startDemo(dir, ARGS)
-      expect(await last.ended, `seed ${SEED}, killed at ${hit.join(' ')}`).toMatchObject({
-        code: 0,
-      })
-      expect(await last.left()).toEqual([])
-      const remains = await remainsOf(dir)
-      expect(remains, `seed ${SEED}, killed at ${hit.join(' ')}`).toEqual(undisturbed)
-      expect(await readdir(join(dir, 'clips'))).toHaveLength(1)
+      let isEnded = false
+      for (let kills = 0; !isEnded && kills < KILLS_PER_FOLDER && hit.length < KILLS; kills += 1) {
+        const place = await killedAt(dir, aims(hit.length), random)
+        if (place === undefined) isEnded = true
+        else hit.push(place)
+      }
+      const story = `seed ${SEED}, killed at ${hit.join(' ')}`
+      if (!isEnded) await liveOn(dir, story)
+      expect(await remainsOf(dir), story).toEqual(undisturbed)
+      expect(await readdir(join(dir, 'clips')), story).toHaveLength(1)
       await rm(dir, { recursive: true, force: true })
     }
     console.log(`seed ${SEED}, killed at ${hit.join(' ')} (phase + milliseconds)`)
@@ -72,8 +66,33 @@ test(
   TIMEOUT_MS,
 )
 
+/** Kills a life at a random instant of a phase and says where that was; undefined where it was over before. */
+async function killedAt(
+  dir: string,
+  phase: Phase,
+  random: SeededRandom,
+): Promise<string | undefined> {
+  const life = startDemo(dir, ARGS)
+  await life.reaches(phase)
+  const atMs = random.next() * (lengthMs.get(phase) ?? 0)
+  await Promise.race([sleep(atMs), life.ended])
+  const place = `${life.phase()}+${Math.round(atMs)}`
+  await life.kill()
+  expect(await life.left(), `seed ${SEED}, killed at ${place}`).toEqual([])
+  const { code, said } = await life.ended
+  if (code === null) return place
+  expect(code, said).toBe(0)
+  return undefined
+}
+
+async function liveOn(dir: string, story: string): Promise<void> {
+  const life = startDemo(dir, ARGS)
+  expect(await life.ended, story).toMatchObject({ code: 0 })
+  expect(await life.left(), story).toEqual([])
+}
+
 /** Which phase each kill is aimed at: all of them, most often those that write. */
-function planOf(random: SeededRandom): readonly Phase[] {
+function aimsFrom(random: SeededRandom): (kill: number) => Phase {
   const weighted: readonly Phase[] = [
     'ingest',
     'annotate',
@@ -83,8 +102,8 @@ function planOf(random: SeededRandom): readonly Phase[] {
     'annotate',
   ]
   const shift = random.below(weighted.length)
-  return Array.from({ length: KILLS }, (_, i): Phase => {
-    if (i < 2) return 'clip'
-    return weighted[(i + shift) % weighted.length] ?? 'annotate'
-  })
+  return (kill) => {
+    if (kill < 2) return 'clip'
+    return weighted[(kill + shift) % weighted.length] ?? 'annotate'
+  }
 }
