@@ -13,13 +13,15 @@ import type { Topology } from '../topology/graph.ts'
 import { assignStatically, type UnitAssignment } from './assignment.ts'
 import { limitsOf, type Guarantee, type StreamsLimits, type StreamsOptions } from './config.ts'
 import { policiesOf } from './failure.ts'
+import { LocalStore, type LocalStoreOptions } from './local-store.ts'
 import { Counters, type Counter } from './metrics.ts'
-import { openTopology } from './open-topology.ts'
+import { openTopology, type OpenStore, type OpenTopology } from './open-topology.ts'
 import { PayloadCache } from './payload-cache.ts'
 import type { AppServices } from './services.ts'
 import { moveApp, type AppState } from './task-state.ts'
 import { prepareTopics, type KnownTopics } from './topics.ts'
 import { CommitUnit } from './unit.ts'
+import type { UnitTask } from './unit-task.ts'
 
 /** Prepares an app; nothing happens before `start`. */
 export function streams(topology: Topology, options: StreamsOptions): StreamsApp {
@@ -43,6 +45,7 @@ export class StreamsApp implements AsyncDisposable {
   readonly #ended = Promise.withResolvers<void>()
   readonly #closing = new AbortController()
   #units: readonly CommitUnit[] = []
+  #open: OpenTopology | undefined
   #state: AppState = 'created'
 
   constructor(topology: Topology, options: StreamsOptions) {
@@ -63,6 +66,21 @@ export class StreamsApp implements AsyncDisposable {
   /** What the app has counted so far. */
   counters(): readonly Counter[] {
     return this.#counters.read()
+  }
+
+  /**
+   * A store of the topology, to be read from beside the app: Kafka Streams' interactive queries, for
+   * what this process owns. K and V are what the store was declared with. May be asked for before
+   * the app runs, and outlives a restart of its tasks. Asserts that the topology has the store.
+   */
+  store<K, V>(name: string, options?: LocalStoreOptions): LocalStore<K, V> {
+    const names = this.#topology.stores.map(({ spec }) => spec.name)
+    if (!names.includes(name)) {
+      const there = names.length === 0 ? 'none' : names.join(', ')
+      throw new TypeError(`${this.#topology.name} has no store ${name}; it has ${there}`)
+    }
+    const open = (): OpenStore | undefined => this.#open?.stores.get(name)
+    return new LocalStore({ name, open, tasks: () => this.#readableTasks() }, options)
   }
 
   /** Resolves when every unit of this process runs, or when the app was closed meanwhile. Rejects, and the app has failed, where that cannot be. */
@@ -110,7 +128,7 @@ export class StreamsApp implements AsyncDisposable {
       signal?.throwIfAborted()
       if (this.#state === 'failed') return await this.closed
       if (this.#state === 'stopped') throw stoppedBefore()
-      if (await this.#isCaughtUp()) return
+      if (await this.isCaughtUp()) return
       await sleep(this.#options.clock, CAUGHT_UP_CHECK_MS, signal)
     }
   }
@@ -131,7 +149,14 @@ export class StreamsApp implements AsyncDisposable {
     }
   }
 
-  async #isCaughtUp(): Promise<boolean> {
+  #readableTasks(): readonly UnitTask[] | undefined {
+    if (this.#state !== 'running') return undefined
+    const parts = this.#units.map(({ readableTasks }) => readableTasks)
+    return parts.includes(undefined) ? undefined : parts.flatMap((tasks) => tasks ?? [])
+  }
+
+  /** Whether, as far as can be seen now, everything in the sources is read, enriched, forwarded and committed. */
+  async isCaughtUp(): Promise<boolean> {
     const idle = (): boolean => this.#state === 'running' && this.#units.every((unit) => unit.idle)
     if (!idle()) return false
     const positions = this.#units.flatMap((unit) => unit.positions)
@@ -175,6 +200,7 @@ export class StreamsApp implements AsyncDisposable {
   async #services(topics: KnownTopics, registry: StreamsOptions['registry']): Promise<AppServices> {
     const { transport, clock, failures, deadLetterTopic, onEvent } = this.#options
     const open = await openTopology(this.#topology, this.application, { registry, clock })
+    this.#open = open
     this.#closing.signal.throwIfAborted()
     const reader = this.#resources.use(
       transport.openReader({

@@ -46,6 +46,7 @@ export class CommitUnit {
   readonly #cancel = new AbortController()
   readonly #onStarted: () => void
   #loop: UnitLoop | undefined
+  #tasks: readonly UnitTask[] | undefined
   #phase: TaskPhase = 'created'
   /** Lives that ended in a failure since the last progress, and when the first of them began. */
   #failures = 0
@@ -68,6 +69,11 @@ export class CommitUnit {
   /** Where the inputs stand; empty while the unit is not running. */
   get positions(): ReturnType<UnitTask['loop']['positions']> {
     return this.#loop?.positions ?? []
+  }
+
+  /** The tasks whose stores can be read now; undefined while the unit is not running. */
+  get readableTasks(): readonly UnitTask[] | undefined {
+    return this.#tasks
   }
 
   /** Asks for a clean stop: `run` resolves after the last commit. */
@@ -178,6 +184,9 @@ export class CommitUnit {
       unit: assignment.unit,
       tasks: assignment.tasks.map(describeTask),
     })
+    this.#tasks = tasks
+    // Deferred last, so that it comes first: then the databases are closed, one after the other.
+    resources.defer(() => void (this.#tasks = undefined))
     this.#onStarted()
     await this.#loop.run(this.#stop.signal, this.#cancel.signal)
   }

@@ -5,8 +5,14 @@
  */
 import { SchemaPending, type OpenSerde, type SerdeContext } from '../serdes/serde.ts'
 import { successorOf } from './keys.ts'
-import type { LayeredStore } from './store-layers.ts'
-import type { KeyRange, KeyValueStore, KeyValueStoreSpec, ValueAndTimestamp } from './store.ts'
+import type { LayeredStore, ReadableStore } from './store-layers.ts'
+import type {
+  KeyRange,
+  KeyValueStore,
+  KeyValueStoreSpec,
+  ReadOnlyKeyValueStore,
+  ValueAndTimestamp,
+} from './store.ts'
 import { TIMESTAMP_BYTES, timestampOf, withTimestamp } from './timestamped.ts'
 
 /** The serdes of a store, opened for its changelog topic. */
@@ -34,15 +40,23 @@ export function keyValueStore<K, V>(
   return new TypedStore(bytes, serdes)
 }
 
-class TypedStore<K, V> implements KeyValueStore<K, V> {
+/** The reading half alone, also of what is committed. Reads throw SchemaPending as those of `keyValueStore` do. */
+export function readOnlyKeyValueStore<K, V>(
+  bytes: ReadableStore,
+  serdes: StoreSerdes<K, V>,
+): ReadOnlyKeyValueStore<K, V> {
+  return new TypedReads(bytes, serdes)
+}
+
+class TypedReads<K, V> implements ReadOnlyKeyValueStore<K, V> {
   readonly name: string
-  readonly #bytes: LayeredStore
+  readonly #bytes: ReadableStore
   readonly #key: OpenSerde<K>
   readonly #value: OpenSerde<V>
   /** Where the key begins in what its serde writes. */
   readonly #keyStart: number
 
-  constructor(bytes: LayeredStore, serdes: StoreSerdes<K, V>) {
+  constructor(bytes: ReadableStore, serdes: StoreSerdes<K, V>) {
     this.name = bytes.name
     this.#bytes = bytes
     this.#key = serdes.key
@@ -60,20 +74,6 @@ class TypedStore<K, V> implements KeyValueStore<K, V> {
   getWithTimestamp(key: K): ValueAndTimestamp<V> | undefined {
     const stored = this.#bytes.get(this.#key.serialize(key), this.#keyStart)
     return stored === undefined ? undefined : this.#read(stored)
-  }
-
-  put(key: K, value: V, timestamp: number): void {
-    const stored = withTimestamp(timestamp, this.#value.serialize(value))
-    this.#bytes.put(this.#key.serialize(key), stored, this.#keyStart)
-  }
-
-  insert(key: K, value: V, timestamp: number): void {
-    const stored = withTimestamp(timestamp, this.#value.serialize(value))
-    this.#bytes.insert(this.#key.serialize(key), stored, this.#keyStart)
-  }
-
-  delete(key: K, timestamp: number): void {
-    this.#bytes.delete(this.#key.serialize(key), timestamp, this.#keyStart)
   }
 
   range(from?: K, to?: K): AsyncIterable<readonly [K, ValueAndTimestamp<V>]> {
@@ -102,6 +102,35 @@ class TypedStore<K, V> implements KeyValueStore<K, V> {
 
   #body(key: K): Buffer {
     return this.#key.serialize(key).subarray(this.#keyStart)
+  }
+}
+
+class TypedStore<K, V> extends TypedReads<K, V> implements KeyValueStore<K, V> {
+  readonly #bytes: LayeredStore
+  readonly #key: OpenSerde<K>
+  readonly #value: OpenSerde<V>
+  readonly #keyStart: number
+
+  constructor(bytes: LayeredStore, serdes: StoreSerdes<K, V>) {
+    super(bytes, serdes)
+    this.#bytes = bytes
+    this.#key = serdes.key
+    this.#value = serdes.value
+    this.#keyStart = serdes.key.prefix.length
+  }
+
+  put(key: K, value: V, timestamp: number): void {
+    const stored = withTimestamp(timestamp, this.#value.serialize(value))
+    this.#bytes.put(this.#key.serialize(key), stored, this.#keyStart)
+  }
+
+  insert(key: K, value: V, timestamp: number): void {
+    const stored = withTimestamp(timestamp, this.#value.serialize(value))
+    this.#bytes.insert(this.#key.serialize(key), stored, this.#keyStart)
+  }
+
+  delete(key: K, timestamp: number): void {
+    this.#bytes.delete(this.#key.serialize(key), timestamp, this.#keyStart)
   }
 }
 

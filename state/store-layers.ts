@@ -23,19 +23,25 @@ export type Cell = Buffer | number
 /** Cells by the latin1 text of their keys, in the order of their first write. */
 export type Layer = ReadonlyMap<string, Cell>
 
-/** A store as bytes. `keyStart` is where the key begins in `key`: a serde's prefix is not part of it. */
-export interface LayeredStore {
+/** What can be asked of a store as bytes. `keyStart` is where the key begins in `key`: a serde's prefix is not part of it. */
+export interface ReadableStore {
   readonly name: string
-  /** The newest value, of this commit or before. The buffer is shared: never change it. */
+  /** The newest value. The buffer is shared: never change it. */
   get(key: Buffer, keyStart?: number): Buffer | undefined
+  /** A snapshot as of the call, ascending, keys without the store's prefix. Costs one pass over the layers. */
+  range(range: KeyRange): AsyncIterable<readonly [Buffer, Buffer]>
+}
+
+/** A store as bytes, as its task sees it: reads see what was written in this commit or before. */
+export interface LayeredStore extends ReadableStore {
   /** Keeps `value` as it is: the caller hands it over and does not change it any more. */
   put(key: Buffer, value: Buffer, keyStart?: number): void
   /** `put` of a key that is in no layer and not in the database: if it is deleted before the seal, no trace is left. */
   insert(key: Buffer, value: Buffer, keyStart?: number): void
   /** `timestamp` becomes that of the changelog's tombstone, milliseconds since 1970. */
   delete(key: Buffer, timestamp: number, keyStart?: number): void
-  /** A snapshot as of the call, ascending, keys without the store's prefix. Costs one pass over the layers. */
-  range(range: KeyRange): AsyncIterable<readonly [Buffer, Buffer]>
+  /** The same store without what may still be aborted: for readers other than the task. */
+  readonly committed: ReadableStore
 }
 
 /** Bytes of the live layers of a task's stores, counted as they are written. */
@@ -77,7 +83,12 @@ export class StoreLayers implements LayeredStore {
     const text = key.toString('latin1', keyStart)
     let cell = this.#live.get(text)
     if (cell === undefined && this.#sealed !== undefined) cell = this.#sealed.get(text)
-    if (cell === undefined) cell = this.#committed.get(text)
+    if (cell !== undefined) return typeof cell === 'number' ? undefined : cell
+    return this.#committedAt(text)
+  }
+
+  #committedAt(text: string): Buffer | undefined {
+    let cell = this.#committed.get(text)
     if (cell === undefined && this.#frozen !== undefined) cell = this.#frozen.get(text)
     if (cell !== undefined) return typeof cell === 'number' ? undefined : cell
     const cached = this.#cache.get(text)
@@ -110,7 +121,21 @@ export class StoreLayers implements LayeredStore {
   }
 
   range(range: KeyRange): AsyncIterable<readonly [Buffer, Buffer]> {
-    const layers = [this.#frozen, this.#committed, this.#sealed, this.#live]
+    return this.#merged([this.#frozen, this.#committed, this.#sealed, this.#live], range)
+  }
+
+  get committed(): ReadableStore {
+    return {
+      name: this.name,
+      get: (key, keyStart = 0) => this.#committedAt(key.toString('latin1', keyStart)),
+      range: (range) => this.#merged([this.#frozen, this.#committed], range),
+    }
+  }
+
+  #merged(
+    layers: readonly (Layer | undefined)[],
+    range: KeyRange,
+  ): AsyncIterable<readonly [Buffer, Buffer]> {
     return mergeRange(
       layers.filter((layer) => layer !== undefined),
       { database: this.database, prefix: this.prefix, range },

@@ -31,17 +31,21 @@ export interface ValueAndTimestamp<V> {
   readonly timestamp: number
 }
 
-/** A timestamped key-value store. Reads see this task's own writes, committed or not. */
-export interface KeyValueStore<K, V> {
+/** What can be asked of a timestamped key-value store. */
+export interface ReadOnlyKeyValueStore<K, V> {
   readonly name: string
   get(key: K): V | undefined
   getWithTimestamp(key: K): ValueAndTimestamp<V> | undefined
+  /** Entries with from <= key <= to in byte order of the serialized keys, as a snapshot. */
+  range(from?: K, to?: K): AsyncIterable<readonly [K, ValueAndTimestamp<V>]>
+}
+
+/** A timestamped key-value store. Reads see this task's own writes, committed or not. */
+export interface KeyValueStore<K, V> extends ReadOnlyKeyValueStore<K, V> {
   put(key: K, value: V, timestamp: number): void
   /** `put` where the caller knows that the key is not in the store: a later delete in the same commit then leaves no trace, not even in the changelog. */
   insert(key: K, value: V, timestamp: number): void
   delete(key: K, timestamp: number): void
-  /** Entries with from <= key <= to in byte order of the serialized keys, as a snapshot. */
-  range(from?: K, to?: K): AsyncIterable<readonly [K, ValueAndTimestamp<V>]>
 }
 
 // ------------------------------------------------------------------------------- the durable half
