@@ -178,17 +178,22 @@ export class CommitUnit {
       starts: progress.starts,
       onEvent: services.onEvent,
     })
+    // Deferred last, so that it comes first: then the databases are closed, one after the other.
+    resources.defer(() => void (this.#tasks = undefined))
+    this.#started(tasks)
+    await this.#loop.run(this.#stop.signal, this.#cancel.signal)
+  }
+
+  #started(tasks: readonly UnitTask[]): void {
+    const { assignment, services } = this.#parts
     this.#phase = moveTask(this.#phase, 'running')
+    this.#tasks = tasks
     services.onEvent({
       kind: 'unit-started',
       unit: assignment.unit,
       tasks: assignment.tasks.map(describeTask),
     })
-    this.#tasks = tasks
-    // Deferred last, so that it comes first: then the databases are closed, one after the other.
-    resources.defer(() => void (this.#tasks = undefined))
     this.#onStarted()
-    await this.#loop.run(this.#stop.signal, this.#cancel.signal)
   }
 
   async #start(
