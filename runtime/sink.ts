@@ -8,6 +8,7 @@ import { asPartition, type Partition } from '../model/position.ts'
 import type { ProcessRecord } from '../processors/processor.ts'
 import type { SinkNode } from '../topology/graph.ts'
 import type { ProducerRecord } from '../transport/transport.ts'
+import type { Room } from '../serdes/serde.ts'
 import type { OpenPair } from './open-topology.ts'
 
 /** What a sink knows of its task and topic. */
@@ -19,12 +20,14 @@ export interface SinkParts {
   readonly partitions: number
   /** Partitions of the topic whose key the record still has; undefined where the key was changed. */
   readonly sourcePartitions: number | undefined
+  /** Where large values are written. */
+  readonly room: Room
   readonly emit: (record: ProducerRecord) => void
 }
 
 /** The process function of a sink. */
 export function sinkProcess(parts: SinkParts): ProcessRecord<unknown, unknown> {
-  const { node, serdes, emit } = parts
+  const { node, serdes, room, emit } = parts
   const { topic } = node
   const partitionOf = partitioner(parts)
   return ({ key, value, timestamp, headers }) => {
@@ -33,7 +36,7 @@ export function sinkProcess(parts: SinkParts): ProcessRecord<unknown, unknown> {
       topic,
       partition: partitionOf(key, keyBytes),
       key: keyBytes,
-      value: value === null || value === undefined ? null : serdes.value.serialize(value),
+      value: value === null || value === undefined ? null : serdes.value.serialize(value, room),
       timestamp,
       headers,
     })

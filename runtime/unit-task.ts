@@ -187,6 +187,7 @@ export class UnitTask implements CommittingTask {
       taskPartition: this.taskId.partition,
       partitions: partitionsOf(node.topic),
       sourcePartitions: source === undefined ? undefined : partitionsOf(source),
+      room: outputs.room,
       emit: (record) => outputs.emit(record),
     })
   }

@@ -6,6 +6,7 @@
  */
 import type { AvroCodec } from './avro-codec.ts'
 import { Cursor } from './avro-cursor.ts'
+import type { Room } from './serde.ts'
 
 /** One small value that is kept keeps this much: an eighth of Node's own pool, and dozens of values. */
 const SLAB_BYTES = 8_192
@@ -29,9 +30,9 @@ export class AvroOutput {
     this.#prefix = prefix
   }
 
-  /** The prefix and `value`, in a buffer that nobody else writes to. Throws for a value that does not fit its schema. */
-  encode(value: unknown): Buffer {
-    if (this.#expectedBytes > 0) return this.#encodeBig(value, this.#expectedBytes)
+  /** The prefix and `value`, in a buffer that nobody else writes to; a big value takes it from `room`. Throws for a value that does not fit its schema. */
+  encode(value: unknown, room?: Room): Buffer {
+    if (this.#expectedBytes > 0) return this.#encodeBig(value, this.#expectedBytes, room)
     const start = this.#free
     const end = this.#write(value, this.#slab, start)
     if (end <= this.#slab.length) {
@@ -39,23 +40,24 @@ export class AvroOutput {
       return this.#slab.subarray(start, end)
     }
     const size = end - start
-    if (size > MAX_SLAB_VALUE_BYTES) return this.#encodeBig(value, size)
+    if (size > MAX_SLAB_VALUE_BYTES) return this.#encodeBig(value, size, room)
     this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
     this.#free = this.#write(value, this.#slab, 0)
     return this.#slab.subarray(0, this.#free)
   }
 
-  #encodeBig(value: unknown, expectedBytes: number): Buffer {
-    const room = Buffer.allocUnsafeSlow(expectedBytes)
+  #encodeBig(value: unknown, expectedBytes: number, lender?: Room): Buffer {
+    const room = lender?.take(expectedBytes) ?? Buffer.allocUnsafeSlow(expectedBytes)
     const size = this.#write(value, room, 0)
     this.#expectedBytes =
       size > MAX_SLAB_VALUE_BYTES ? size + Math.ceil(size / (2 * SPARE_PART)) : 0
+    if (lender !== undefined && size <= room.length) return room.subarray(0, size)
     const spare = expectedBytes - size
     if (spare >= 0 && spare <= size / SPARE_PART) return room.subarray(0, size)
-    const exact = Buffer.allocUnsafeSlow(size)
+    const exact = lender?.take(size) ?? Buffer.allocUnsafeSlow(size)
     if (spare < 0) this.#write(value, exact, 0)
     else exact.set(room.subarray(0, size))
-    return exact
+    return exact.length === size ? exact : exact.subarray(0, size)
   }
 
   /** Writes prefix and value from `start` on, as far as there is room, and gives where they end or would end. */

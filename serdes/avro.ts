@@ -17,7 +17,7 @@ import { locateDamage } from './avro-locate.ts'
 import { asError } from '../model/errors.ts'
 import { SerdeError } from './errors.ts'
 import { excerpt, shorten } from './excerpt.ts'
-import type { OpenSerde, Serde, SerdeContext } from './serde.ts'
+import type { OpenSerde, Room, Serde, SerdeContext } from './serde.ts'
 
 /** The first byte of every value in Confluent's wire format. */
 const MAGIC = 0
@@ -85,9 +85,9 @@ class OpenAvro<T> implements OpenSerde<T> {
     this.#output = new AvroOutput(codec, this.prefix)
   }
 
-  serialize(value: T): Buffer {
+  serialize(value: T, room?: Room): Buffer {
     try {
-      return this.#output.encode(value)
+      return this.#output.encode(value, room)
     } catch (cause) {
       throw this.#refusal(value, cause)
     }

@@ -26,10 +26,16 @@ export interface SerdeContext {
   readonly clock?: Clock
 }
 
+/** Lends buffers for large values. Who writes the values gives the buffers back when their bytes have left. */
+export interface Room {
+  /** A buffer of at least so many bytes, which hold anything. */
+  take(bytes: number): Buffer
+}
+
 /** The running half. Calls are synchronous and do not keep the buffer, unless the type says so (bytes are views). */
 export interface OpenSerde<T> {
-  /** The wire format, as a record of the topic carries it. */
-  serialize(value: T): Buffer
+  /** The wire format, as a record of the topic carries it. A large value may be written into a buffer from `room`. */
+  serialize(value: T, room?: Room): Buffer
   /**
    * Reads the range [start, end) of `buffer`. Throws SerdeError (MILLRACE_DESERIALIZATION) for bytes
    * that do not fit, and SchemaPending where a schema has to be fetched first.

@@ -9,8 +9,9 @@
  */
 import type { Clock } from '../model/clock.ts'
 import { crc32c } from '../model/crc32c.ts'
-import type { OpenSerde } from '../serdes/serde.ts'
+import type { OpenSerde, Room } from '../serdes/serde.ts'
 import { StreamDigests, type Digests } from './digests.ts'
+import { timeFacts, type TimeFacts } from './ingest-plan.ts'
 import type { ProbedVideo } from './probe.ts'
 import type { Chunk, ChunkKey } from './schemas.ts'
 import { slices, type Slice } from './slicer.ts'
@@ -32,8 +33,11 @@ export interface ChunkProgress {
   readonly prefixCrc32c: number
   readonly lastTimestamp: number
   /** With the last chunk alone. */
-  readonly digests?: Digests
+  readonly whole?: WholeVideo
 }
+
+/** What is known when all of a video was read: its hashes, and its times if it has any. */
+export type WholeVideo = Digests & TimeFacts
 
 /** What is turned into records. */
 export interface ChunkSource {
@@ -43,6 +47,8 @@ export interface ChunkSource {
   readonly chunkBytes: number
   readonly keys: OpenSerde<ChunkKey>
   readonly chunks: OpenSerde<Chunk>
+  /** Where the records' values are written. */
+  readonly room: Room
   readonly clock: Clock
   /** The first slice that makes a record; those before it are handed to `verify`. */
   readonly fromIndex: number
@@ -59,7 +65,8 @@ export async function* chunkRecords(source: ChunkSource): AsyncGenerator<ChunkRe
   const digests = new StreamDigests(video.stream, file)
   const maker = new RecordMaker(source)
   let held: HeldSlice | undefined
-  for await (const slice of slices(video, source.chunkBytes)) {
+  const times = video.openTimes()
+  for await (const slice of slices({ stream: video.stream, times }, source.chunkBytes)) {
     signal?.throwIfAborted()
     await digests.update(slice.bytes)
     const { prefixCrc32c } = digests
@@ -72,7 +79,7 @@ export async function* chunkRecords(source: ChunkSource): AsyncGenerator<ChunkRe
   }
   const finished = await digests.finish()
   await file.assertUnchanged()
-  if (held !== undefined) yield maker.make(held, finished)
+  if (held !== undefined) yield maker.make(held, { ...finished, ...timeFacts(times) })
 }
 
 interface HeldSlice {
@@ -89,31 +96,34 @@ class RecordMaker {
     this.#lastTimestamp = source.lastTimestamp
   }
 
-  /** With the stream's hashes it is the last chunk. */
-  make({ slice, prefixCrc32c }: HeldSlice, digests?: Digests): ChunkRecord {
-    const { videoId, video, keys, chunks, clock } = this.#source
+  /** With what is known of the whole video it is the last chunk. */
+  make({ slice, prefixCrc32c }: HeldSlice, whole?: WholeVideo): ChunkRecord {
+    const { videoId, video, keys, chunks, room, clock } = this.#source
     const { index, offset, bytes, times } = slice
     this.#lastTimestamp = Math.max(this.#lastTimestamp, clock.now())
     return {
       key: keys.serialize({ videoId, offset }),
-      value: chunks.serialize({
-        videoId,
-        offset,
-        index,
-        last: digests !== undefined,
-        startUs: times?.startUs ?? null,
-        endUs: times?.endUs ?? null,
-        container: video.container,
-        crc32c: crc32c(bytes),
-        bytes,
-      }),
+      value: chunks.serialize(
+        {
+          videoId,
+          offset,
+          index,
+          last: whole !== undefined,
+          startUs: times?.startUs ?? null,
+          endUs: times?.endUs ?? null,
+          container: video.container,
+          crc32c: crc32c(bytes),
+          bytes,
+        },
+        room,
+      ),
       timestamp: this.#lastTimestamp,
       progress: {
         nextIndex: index + 1,
         nextOffset: offset + bytes.length,
         prefixCrc32c,
         lastTimestamp: this.#lastTimestamp,
-        ...(digests === undefined ? {} : { digests }),
+        ...(whole === undefined ? {} : { whole }),
       },
     }
   }

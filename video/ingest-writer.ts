@@ -8,6 +8,7 @@
 import { sleep, type Clock } from '../model/clock.ts'
 import { NO_HEADERS } from '../model/record.ts'
 import type { TopicPartition } from '../model/position.ts'
+import type { LentBuffers } from '../serdes/lent-buffers.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import { TransportError } from '../transport/errors.ts'
 import type { Producer } from '../transport/transport.ts'
@@ -25,6 +26,8 @@ export const COMMIT_RETRY_MS = 50
 /** Where records go and what surrounds them. */
 export interface IngestWriterOptions {
   readonly producer: Producer
+  /** The buffers of the records' values come from here, and go back when the log has them. */
+  readonly room: LentBuffers
   readonly clock: Clock
   readonly raw: TopicPartition
   readonly videos: TopicPartition
@@ -74,7 +77,7 @@ async function* inBatches(
 async function writeBatch(
   batch: readonly ChunkRecord[],
   row: VideoState,
-  { producer, raw, videos, rows, assertUnchanged, clock, signal }: IngestWriterOptions,
+  { producer, room, raw, videos, rows, assertUnchanged, clock, signal }: IngestWriterOptions,
 ): Promise<VideoState> {
   let after = row
   let timestamp = row.lastTimestamp
@@ -87,8 +90,8 @@ async function writeBatch(
       timestamp,
       headers: NO_HEADERS,
     })
-    const { digests, ...progress } = record.progress
-    after = { ...after, ...progress, ...(digests && { ...digests, status: 'complete' }) }
+    const { whole, ...progress } = record.progress
+    after = { ...after, ...progress, ...(whole && { ...whole, status: 'complete' }) }
   }
   producer.send({
     ...videos,
@@ -98,6 +101,7 @@ async function writeBatch(
     headers: NO_HEADERS,
   })
   await producer.flush()
+  for (const { value } of batch) room.giveBack(value)
   await assertUnchanged()
   await commitUntilKnown(producer, clock, signal)
   return after
