@@ -1,0 +1,8 @@
+/** All benchmarks, in the order they are run. */
+import type { BenchCase } from './bench-case.ts'
+import { flagship } from './cases/flagship.ts'
+import { ingestRate } from './cases/ingest.ts'
+import { recordLoop } from './cases/record-loop.ts'
+
+/** Every case there is. */
+export const CASES: readonly BenchCase[] = [ingestRate, flagship, recordLoop]

@@ -1,0 +1,111 @@
+/**
+ * `npm run bench [-- case…]`: measures millrace on this machine. Figures depend on the machine and on
+ * what else it does, so each case runs what it is compared with in the same rounds, and the load is
+ * part of the report.
+ */
+import { availableParallelism, cpus, loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { parseBytes } from '../../cli/quantities.ts'
+import { CASES } from './cases.ts'
+import type { BenchCase, BenchSettings } from './bench-case.ts'
+import { runRounds } from './rounds.ts'
+import { summarize } from './summary.ts'
+import { tableOf } from './table.ts'
+
+const HELP = `npm run bench [-- case… [options]]
+
+${CASES.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
+
+  --size 1GiB        bytes of media in a run
+  --records 1000000  small records in a run
+  --repeat 3         rounds
+  --seconds 240      no round begins that would end later, after the first
+  --quick            128MiB, 200000 records, one round
+  --json             figures for a program
+  --profile DIR      a .cpuprofile of each measured process`
+
+/** A process that takes longer than this hangs. */
+const CHILD_DEADLINE_MS = 120_000
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    size: { type: 'string' },
+    records: { type: 'string' },
+    repeat: { type: 'string' },
+    seconds: { type: 'string', default: '240' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    profile: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) {
+  console.log(HELP)
+} else {
+  await bench(chosenCases(positionals))
+}
+
+async function bench(cases: readonly BenchCase[]): Promise<void> {
+  const { quick, json, seconds, profile } = values
+  const settings: BenchSettings = {
+    sizeBytes: wholeNumber('--size', parseBytes(values.size ?? (quick ? '128MiB' : '1GiB'))),
+    records: wholeNumber('--records', Number(values.records ?? (quick ? 500_000 : 1_000_000))),
+  }
+  const repeat = wholeNumber('--repeat', Number(values.repeat ?? (quick ? 1 : 3)))
+  const startMs = performance.now()
+  const endMs = startMs + 1_000 * wholeNumber('--seconds', Number(seconds))
+  const report = []
+  if (!json) console.log(machineText())
+  for (const [index, benchCase] of cases.entries()) {
+    // What is left is shared by the cases that are left, by how many variants they have.
+    const left = cases.slice(index).reduce((sum, { variants }) => sum + variants.length, 0)
+    const nowMs = performance.now()
+    const readings = await runRounds(benchCase, settings, {
+      repeat,
+      endMs: nowMs + ((endMs - nowMs) * benchCase.variants.length) / left,
+      childDeadlineMs: CHILD_DEADLINE_MS,
+      profileFolder: profile,
+      onRun: (variant, round) => showRun(`${benchCase.name}, round ${round}: ${variant}`),
+    })
+    const figures = summarize(benchCase, readings)
+    const load = loadavg()[0]
+    report.push({ case: benchCase.name, unit: benchCase.unit, load, figures })
+    showRun('')
+    if (json) continue
+    console.log(`\n${benchCase.name}: ${benchCase.summary}`)
+    console.log(`${tableOf(benchCase, figures)}\nload afterwards: ${load?.toFixed(1)}`)
+  }
+  if (json) console.log(JSON.stringify({ machine: machineText(), ...settings, cases: report }))
+  else console.log(`\n${((performance.now() - startMs) / 1000).toFixed(0)} s in all`)
+}
+
+function chosenCases(names: readonly string[]): readonly BenchCase[] {
+  for (const name of names) {
+    if (!CASES.some((one) => one.name === name)) wrong(`there is no case ${name}`)
+  }
+  return CASES.filter(({ name }) => names.length === 0 || names.includes(name))
+}
+
+function wholeNumber(option: string, value: number | undefined): number {
+  if (value !== undefined && Number.isSafeInteger(value) && value > 0) return value
+  return wrong(`${option} takes a number above 0, or a size such as 256MiB`)
+}
+
+function wrong(message: string): never {
+  console.error(`${message}.\n\n${HELP}`)
+  process.exit(2)
+}
+
+function machineText(): string {
+  const model = cpus()[0]?.model.trim() ?? 'unknown processor'
+  const { arch, platform, version } = process
+  const [load = 0] = loadavg()
+  return `${availableParallelism()} x ${model}, ${platform} ${arch}, Node ${version}, load ${load.toFixed(1)}, ${new Date().toISOString().slice(0, 10)}`
+}
+
+/** What runs now, on a terminal. */
+function showRun(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+}

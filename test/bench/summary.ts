@@ -1,0 +1,63 @@
+/** From readings to figures: medians and ranges, rates, and ratios to what a case compares with. */
+import type { BenchCase } from './bench-case.ts'
+import type { Readings } from './rounds.ts'
+
+/** A median, and the smallest and largest reading. */
+export interface Spread {
+  readonly median: number
+  readonly least: number
+  readonly most: number
+}
+
+/** The figures of one variant. */
+export interface VariantFigures {
+  readonly variant: string
+  readonly runs: number
+  /** Bytes, or records, a second. */
+  readonly rate: Spread
+  /** The rate as a part of the first variant's, by medians; undefined where the case compares nothing. */
+  readonly ratio: number | undefined
+  /** Seconds of processor time for a GiB, or a million records; undefined where another process did the work. */
+  readonly cpuSecondsEach: Spread | undefined
+  readonly peakBytes: Spread | undefined
+  /** Further figures, medians, in bytes. */
+  readonly bytes: Readonly<Record<string, number>>
+}
+
+/** How many bytes or records `cpuSecondsEach` is for. */
+export const EACH = { bytes: 2 ** 30, records: 1e6 } as const
+
+/** The figures of a case. */
+export function summarize(benchCase: BenchCase, readings: Readings): readonly VariantFigures[] {
+  const figures = benchCase.variants.map(({ name }): VariantFigures => {
+    const runs = readings.get(name) ?? []
+    const each = EACH[benchCase.unit]
+    const isOwn = runs.every(({ elsewhere }) => elsewhere !== true)
+    const names = Object.keys(runs[0]?.bytes ?? {})
+    return {
+      variant: name,
+      runs: runs.length,
+      rate: spread(runs.map(({ amount, seconds }) => amount / seconds)),
+      ratio: undefined,
+      cpuSecondsEach: isOwn
+        ? spread(runs.map(({ amount, cpuSeconds }) => (cpuSeconds / amount) * each))
+        : undefined,
+      peakBytes: isOwn ? spread(runs.map(({ peakBytes }) => peakBytes)) : undefined,
+      bytes: Object.fromEntries(
+        names.map((of) => [of, spread(runs.map(({ bytes }) => bytes?.[of] ?? 0)).median]),
+      ),
+    }
+  })
+  const [first] = figures
+  if (!benchCase.compares || first === undefined) return figures
+  return figures.map((one) => ({ ...one, ratio: one.rate.median / first.rate.median }))
+}
+
+/** Of an odd number the one in the middle, of an even one the mean of the two. */
+export function spread(numbers: readonly number[]): Spread {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const middle = (sorted.length - 1) / 2
+  const low = sorted[Math.floor(middle)] ?? NaN
+  const high = sorted[Math.ceil(middle)] ?? NaN
+  return { median: (low + high) / 2, least: sorted[0] ?? NaN, most: sorted.at(-1) ?? NaN }
+}
