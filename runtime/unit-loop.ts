@@ -240,10 +240,10 @@ export class UnitLoop {
   async #rewind(thrown: Error): Promise<void> {
     this.#isRewinding = true
     await this.#round
-    const error = await fetchPendingSchema(thrown)
+    const error = await this.#readied(thrown)
     const { guarantee, tasks, producer, outputs, unit, onEvent } = this.#parts
     const second =
-      this.#failure === undefined ? undefined : await fetchPendingSchema(this.#takeFailure())
+      this.#failure === undefined ? undefined : await this.#readied(this.#takeFailure())
     const worst = [error, second].find(
       (candidate) => candidate !== undefined && remedyFor(candidate, guarantee) !== 'rewind',
     )
@@ -259,6 +259,12 @@ export class UnitLoop {
     this.#sealedCounts = this.#counts()
     this.#touched = true
     this.#isRewinding = false
+  }
+
+  /** The error to judge by. A schema is fetched here only for a rewind; a unit that starts over fetches it itself. */
+  async #readied(error: Error): Promise<Error> {
+    const isRewind = remedyFor(error, this.#parts.guarantee) === 'rewind'
+    return isRewind ? await fetchPendingSchema(error) : error
   }
 
   /** The last round of a clean stop. */
