@@ -75,7 +75,9 @@ export { KTable } from './topology/table.ts'
 export { streams, StreamsApp } from './runtime/app.ts'
 export type { StaticAssignment } from './runtime/assignment.ts'
 export type { Guarantee, StreamsEvent, StreamsLimits, StreamsOptions } from './runtime/config.ts'
+export type { LocalStore, LocalStoreOptions } from './runtime/local-store.ts'
 export type { FailurePolicies, RecordPolicy } from './runtime/failure.ts'
+export type { Counter } from './runtime/metrics.ts'
 export { systemClock } from './runtime/system-clock.ts'
 
 // Video

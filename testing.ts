@@ -1,4 +1,4 @@
-/** What users of millrace test with: a log in memory, time moved by hand, and the suites that every implementation of a contract runs. */
+/** What users of millrace test with: a driver for topologies, a log in memory, time moved by hand, and the suites that every implementation of a contract runs. */
 export { serdeConformance, type SerdeSuite } from './serdes/conformance.ts'
 export {
   databaseConformance,
@@ -6,7 +6,21 @@ export {
   type DatabaseHarness,
   type KeyValueStoreHarness,
 } from './state/conformance.ts'
+export type { SettleOptions } from './testing/driven-app.ts'
+export { handClock, HandClock, type HandClockOptions } from './testing/hand-clock.ts'
 export { SimulatedClock } from './testing/simulated-clock.ts'
+export type {
+  InputOptions,
+  InputRecord,
+  PipeOptions,
+  TestInputTopic,
+} from './testing/test-input-topic.ts'
+export type { OutputOptions, OutputRecord, TestOutputTopic } from './testing/test-output-topic.ts'
+export {
+  topologyTestDriver,
+  type TestDriverOptions,
+  type TopologyTestDriver,
+} from './testing/topology-test-driver.ts'
 export { transportConformance } from './transport/conformance.ts'
 export type { TransportHarness } from './transport/conformance-world.ts'
 export { memoryLog, type MemoryLog, type MemoryLogOptions } from './transport/memory/memory-log.ts'

@@ -44,14 +44,7 @@ export class SimulatedClock implements Clock {
   }
 
   uuid(): string {
-    const hex = Array.from({ length: 32 }, () => this.random64.below(16).toString(16)).join('')
-    return [
-      hex.slice(0, 8),
-      hex.slice(8, 12),
-      hex.slice(12, 16),
-      hex.slice(16, 20),
-      hex.slice(20),
-    ].join('-')
+    return this.random64.uuid()
   }
 
   /** Moves the wall clock without any time passing. */
@@ -105,13 +98,13 @@ export class SimulatedClock implements Clock {
   }
 }
 
-/** A clock of one simulated process: its timers die with it. */
+/** The clock of one process in a world whose time others share: its timers die with it. */
 export class ProcessClock implements Clock {
-  readonly #world: SimulatedClock
+  readonly #world: Clock
   readonly #timers = new Set<Timer>()
   #isDead = false
 
-  constructor(world: SimulatedClock) {
+  constructor(world: Clock) {
     this.#world = world
   }
 
@@ -157,6 +150,11 @@ export class ProcessClock implements Clock {
     this.#isDead = true
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
+  }
+
+  /** Timers that neither fired nor were cancelled. */
+  get pendingTimers(): number {
+    return this.#timers.size
   }
 
   get isDead(): boolean {
