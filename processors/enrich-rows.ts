@@ -42,6 +42,7 @@ const pendingRowSchema = {
     { name: 'partition', type: 'int' },
     { name: 'offset', type: 'long' },
     { name: 'sequence', type: 'int' },
+    { name: 'origin', type: 'string', doc: 'names the record the same at every attempt' },
     { name: 'answered', type: 'boolean' },
     { name: 'done', type: 'boolean', doc: 'stays only to say how far the source was taken in' },
   ],

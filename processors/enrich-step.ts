@@ -17,7 +17,7 @@ import {
 import type { EnrichOptions, TerminalPolicy } from './enrich-options.ts'
 import type { PendingRow } from './enrich-rows.ts'
 import type { Dereferenced, Reference } from './payloads.ts'
-import type { Processor, ProcessorContext, SourceRecord } from './processor.ts'
+import type { Processor, ProcessorContext } from './processor.ts'
 import { SourceMarks } from './source-marks.ts'
 import { TimestampQueue } from './timestamp-queue.ts'
 
@@ -45,7 +45,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   readonly #driver: EnrichDriver
   readonly #intake = new SourceMarks()
   #nextArrival = 0
-  #lastSource: SourceRecord | undefined
+  #lastOrigin: string | undefined
   #sequence = 0
 
   constructor(parts: StepParts<K, V, R>) {
@@ -119,7 +119,9 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   }
 
   settle(lane: Lane, entry: LaneEntry, outcome: Outcome<K, Dereferenced<V>, R>): void {
+    if (this.signal.aborted) return
     const done = this.#leave(lane, entry, outcome.isLast)
+    const { origin } = this.#row(entry)
     this.#parts.context.enqueue(() => {
       const row = this.#row(entry)
       for (const past of done) this.#finish(past)
@@ -129,7 +131,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
       this.#waiting.remove(entry.arrival)
       this.#holdTime()
       this.#conclude(row, outcome)
-    })
+    }, origin)
   }
 
   /** Which rows go away with an answer: a call's own; a session's all, with the last of them. */
@@ -165,9 +167,11 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
 
   #rowOf(record: StreamRecord<K, V>, arrival: number): PendingRow {
     const source = this.#parts.context.source()
-    this.#sequence =
-      source !== undefined && isSame(source, this.#lastSource) ? this.#sequence + 1 : 0
-    this.#lastSource = source
+    const { context } = this.#parts
+    // What an author's own step enqueued without a name is named by its row.
+    const origin = context.origin() ?? `${context.name}/${context.partition}/${arrival}`
+    this.#sequence = origin === this.#lastOrigin ? this.#sequence + 1 : 0
+    this.#lastOrigin = origin
     const key = record.key === null ? null : this.#key.serialize(record.key)
     return {
       lane: this.#laneOf(record.key, key, arrival),
@@ -179,6 +183,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
       partition: source?.partition ?? -1,
       offset: source?.record.offset ?? arrival,
       sequence: this.#sequence,
+      origin: `${origin}/${this.#sequence}`,
       answered: false,
       done: false,
     }
@@ -225,8 +230,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   }
 
   #idempotencyKey(row: PendingRow): string {
-    const { applicationId } = this.#parts.context
-    return [applicationId, row.topic, row.partition, row.offset, row.sequence].join('/')
+    return `${this.#parts.context.applicationId}/${row.origin}`
   }
 
   // -------------------------------------------------------------------------------- results
@@ -293,8 +297,4 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
       { place: name, cause },
     )
   }
-}
-
-function isSame(a: SourceRecord, b: SourceRecord | undefined): boolean {
-  return a.topic === b?.topic && a.partition === b.partition && a.record.offset === b.record.offset
 }

@@ -35,7 +35,7 @@ export interface EnrichAttempt {
   readonly attempt: number
   /** Aborts at the attempt's deadline, and when the task goes away. */
   readonly signal: AbortSignal
-  /** `application/topic/partition/offset/sequence`: the same at every attempt and after every crash. */
+  /** `application/topic/partition/offset/sequence`, with a further sequence for each enrich step before this one: the same at every attempt and after every crash. */
   readonly idempotencyKey: string
 }
 

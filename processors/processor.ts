@@ -68,11 +68,17 @@ export interface ProcessorContext<KOut, VOut> {
   /** An opened serde that the operator declared under `name` in `serdes`. */
   serde<T>(name: string): OpenSerde<T>
   /**
+   * What names the work under way the same at every attempt and after every crash: the place of the
+   * record of the log, `topic/partition/offset`, or the one that the running event was enqueued with.
+   */
+  readonly origin: () => string | undefined
+  /**
    * Runs `event` inside the record loop, between two records, as part of the open commit unit: the
    * only way for asynchronous work to touch stores or to forward. What it throws is the operator's
-   * failure. Events of a running half that was dropped never run.
+   * failure. Events of a running half that was dropped never run. `origin` names what the event is
+   * about, for the steps behind.
    */
-  readonly enqueue: (event: () => void) => void
+  readonly enqueue: (event: () => void, origin?: string) => void
   /**
    * Says that records up to now wait in this operator, the oldest with this timestamp (undefined:
    * none): time downstream in the task does not pass it, so that a slow service never makes a join

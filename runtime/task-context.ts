@@ -33,7 +33,8 @@ export function taskContext(parts: {
     caughtUp: () => task.caughtUp,
     store: <K, V>(spec: KeyValueStoreSpec<K, V>) => storeOf(parts, spec),
     serde: <T>(name: string) => serdeOf<T>(parts, name),
-    enqueue: (event) => {
+    origin: () => task.origin(),
+    enqueue: (event, origin) => {
       if (signal.aborted) return
       task.enqueue(() => {
         try {
@@ -41,7 +42,7 @@ export function taskContext(parts: {
         } catch (error) {
           throw eventError(error, node.name)
         }
-      })
+      }, origin)
     },
     holdTime: (oldestPendingMs) => task.holds.set(node.name, oldestPendingMs),
     heldTime: () => task.holds.oldest,

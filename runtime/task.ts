@@ -16,6 +16,11 @@ export interface TaskInput {
   readonly process: ProcessRecord<unknown, unknown>
 }
 
+interface TaskEvent {
+  readonly run: () => void
+  readonly origin: string | undefined
+}
+
 /** One sub-topology on one partition, running. */
 export class Task {
   /** `<subtopology>_<partition>`. */
@@ -27,7 +32,9 @@ export class Task {
   readonly #isFull: () => boolean
   #inputs: readonly TaskInput[] = []
   #current: RecordQueue | undefined
-  #events: (() => void)[] = []
+  #events: TaskEvent[] = []
+  /** Of the event that runs. */
+  #eventOrigin: string | undefined
   #streamTime = -1
   #processed = 0
 
@@ -68,8 +75,8 @@ export class Task {
   }
 
   /** Queues an event of an operator. */
-  enqueue(event: () => void): void {
-    this.#events.push(event)
+  enqueue(run: () => void, origin?: string): void {
+    this.#events.push({ run, origin })
     this.#onWork()
   }
 
@@ -79,6 +86,14 @@ export class Task {
     if (queue === undefined) return undefined
     const { topic, topicId, partition } = queue.cursor
     return { topic, topicId, partition, leaderEpoch: queue.leaderEpoch, record: queue.headRecord }
+  }
+
+  /** The place of the record being processed, or what the running event is about. */
+  origin(): string | undefined {
+    const queue = this.#current
+    if (queue === undefined) return this.#eventOrigin
+    const { topic, partition } = queue.cursor
+    return `${topic}/${partition}/${queue.headRecord.offset}`
   }
 
   /** The largest timestamp processed; -1 before the first. */
@@ -114,10 +129,12 @@ export class Task {
   #runEvents(limit: number): number {
     let done = 0
     while (done < limit && done < this.#events.length && !this.#isFull()) {
-      const event = this.#events[done] as () => void
+      const event = this.#events[done] as TaskEvent
       done += 1
-      event()
+      this.#eventOrigin = event.origin
+      event.run()
     }
+    this.#eventOrigin = undefined
     this.#events.splice(0, done)
     this.#processed += done
     return done

@@ -325,6 +325,43 @@ describe('enrich over failures of its own app', () => {
     await next.close()
   })
 
+  test('names the calls of a second step after the record that the first one was asked about', async () => {
+    const bench = await MemoryBench.with(['in', 'out'], 2)
+    const twice = (first: HandService, second: HandService) =>
+      topology('app', ({ stream }) => {
+        stream('in', { key: text, value: text })
+          .enrich('first', first.enricher, { orderBy: 'none' })
+          .flatMapValues((value) => [value, value], { value: text })
+          .enrich('second', second.enricher, { orderBy: 'none' })
+          .to('out')
+      })
+    for (const partition of [0, 1]) {
+      await bench.produce('in', [
+        { key: 'a', value: 'x', partition },
+        { key: 'b', value: 'y', partition },
+      ])
+    }
+    const [first, second] = [new HandService(), new HandService()]
+    const life = await bench.start(twice(first, second))
+    await bench.pass(150)
+    first.waitingFor('y').answer()
+    await bench.pass(0)
+    first.waitingFor('y').answer()
+    await bench.pass(150)
+    const keys = second.calls.map(({ idempotencyKey }) => idempotencyKey).toSorted()
+    expect(keys).toEqual(['app/in/0/1/0/0', 'app/in/0/1/0/1', 'app/in/1/1/0/0', 'app/in/1/1/0/1'])
+    life.kill()
+    const again = [new HandService(), new HandService()] as const
+    const next = await bench.start(twice(...again))
+    expect(again[1].calls.map(({ idempotencyKey }) => idempotencyKey).toSorted()).toEqual(keys)
+    again[0].answerAll()
+    await bench.pass(10)
+    again[1].answerAll()
+    await next.caughtUp()
+    expect(new Set(again[1].calls.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(8)
+    await next.close()
+  })
+
   test('does not replay a sibling branch', async () => {
     const bench = await MemoryBench.with(['in', 'out', 'beside'])
     await bench.produce('in', records('a=v'))

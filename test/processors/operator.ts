@@ -54,6 +54,7 @@ export async function runOperator<K, V, L, W>(
     clock,
     signal: new AbortController().signal,
     source: () => undefined,
+    origin: () => undefined,
     streamTime: unused,
     caughtUp: unused,
     store: storeOf,
