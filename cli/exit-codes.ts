@@ -45,6 +45,10 @@ export const EXIT_RULES: readonly (readonly [codes: RegExp, exit: ExitCode])[] =
 /** The exit code of a process that ended with `error`. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (!isMillraceError(error)) return EXIT.unexpected
+  // The step that gave up on it stands in front of what was not there.
+  if (isMillraceError(error, 'MILLRACE_ENRICH_FAILED') && isMillraceError(error.cause)) {
+    if (exitCodeOf(error.cause) === EXIT.unavailable) return EXIT.unavailable
+  }
   const rule = EXIT_RULES.find(([codes]) => codes.test(error.code))
   return rule?.[1] ?? EXIT.failed
 }

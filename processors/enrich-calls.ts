@@ -89,7 +89,8 @@ export class CallDriver<K, V, R> implements EnrichDriver {
           task.settle(lane, entry, { kind: 'failed', error, record, raw, isLast: false })
           return
         }
-        task.count('retries')
+        const what = `the call for ${loaded?.idempotencyKey ?? lane.key}`
+        task.retrying({ what, error, attempt, attempts: retry.attempts })
         place.free()
         await backOff(attempt, retry, { clock, signal: task.signal })
         await place.take(task.signal)

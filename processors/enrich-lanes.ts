@@ -53,6 +53,18 @@ export interface DriverTask<K, V, R> {
   /** Nothing can succeed: fails the task. */
   fail(error: Error): void
   readonly count: (counter: string) => void
+  /** Says that something failed and is tried again. */
+  readonly retrying: (retry: Retry) => void
+}
+
+/** A try that failed and is followed by another. */
+export interface Retry {
+  /** What failed, for people: `the session of …`. */
+  readonly what: string
+  readonly error: Error
+  /** The try that failed, from 1, of how many. */
+  readonly attempt: number
+  readonly attempts: number
 }
 
 /** Works off lanes. */

@@ -157,7 +157,8 @@ export class SessionDriver<K, V, R> implements EnrichDriver {
       this.#giveUp(lane)
       return
     }
-    task.count('retries')
+    const what = `the session of ${lane.key}`
+    task.retrying({ what, error, attempt: progress.attempt, attempts: retry.attempts })
     await backOff(progress.attempt, retry, { clock, signal: task.signal })
     lane.phase = 'parked'
     this.wake(lane)

@@ -12,6 +12,7 @@ import {
   type LaneEntry,
   type LoadedRecord,
   type Outcome,
+  type Retry,
   type UnreadableRecord,
 } from './enrich-lanes.ts'
 import type { EnrichOptions, TerminalPolicy } from './enrich-options.ts'
@@ -22,6 +23,8 @@ import { SourceMarks } from './source-marks.ts'
 import { TimestampQueue } from './timestamp-queue.ts'
 
 const NO_BYTES = Buffer.alloc(0)
+/** Shortest time between two notices of failures that are tried again, in a step. */
+const RETRY_NOTICE_MS = 5_000
 
 /** What a step is made of. */
 export interface StepParts<K, V, R> {
@@ -47,6 +50,9 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   #nextArrival = 0
   #lastOrigin: string | undefined
   #sequence = 0
+  /** Failures that were tried again and not told of. */
+  #untold = 0
+  #silentUntilMs = 0
 
   constructor(parts: StepParts<K, V, R>) {
     this.#parts = parts
@@ -151,6 +157,20 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   }
 
   readonly count = (counter: string): void => this.#parts.context.count(counter)
+
+  retrying({ what, error, attempt, attempts }: Retry): void {
+    const { context } = this.#parts
+    context.count('retries')
+    this.#untold += 1
+    const nowMs = context.clock.monotonic()
+    if (nowMs < this.#silentUntilMs) return
+    const others = this.#untold === 1 ? '' : ` (and ${this.#untold - 1} failures before it)`
+    context.notice?.(
+      `enrich step ${context.name}: ${what} failed at try ${attempt} of ${attempts}${others} and is tried again: ${error.message}`,
+    )
+    this.#untold = 0
+    this.#silentUntilMs = nowMs + RETRY_NOTICE_MS
+  }
 
   // ----------------------------------------------------------------------------------- rows
 
@@ -291,7 +311,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
     const { name } = this.#parts.context
     return new MillraceError(
       'MILLRACE_ENRICH_FAILED',
-      `enrich step ${name}: ${what}: ${cause.message}. ` +
+      `enrich step ${name}: ${what}: ${cause.message.replace(/\.$/, '')}. ` +
         'Mend what the message names and start again; nothing is lost, the record waits. ' +
         'Or choose another onFailure: skip, dead-letter or a fallback.',
       { place: name, cause },

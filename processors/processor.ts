@@ -49,6 +49,8 @@ export interface Processor<K, V> {
 export interface ProcessorContext<KOut, VOut> {
   /** Hands a record to the children, depth first, in the order they were added. */
   readonly forward: (record: StreamRecord<KOut, VOut>) => void
+  /** The function that hands records to one child alone. Throws a TypeError where there is no child of that name. */
+  readonly forwardTo: (child: string) => (record: StreamRecord<KOut, VOut>) => void
   readonly applicationId: string
   /** `<subtopology>_<partition>`, as in Kafka Streams. */
   readonly taskId: string
@@ -93,6 +95,8 @@ export interface ProcessorContext<KOut, VOut> {
   readonly payloads: Payloads
   /** One object per process and key, shared by all tasks: for limits. Made at the first call. */
   shared<T>(key: object, make: () => T): T
+  /** Tells whoever runs the app what they should know meanwhile, in a sentence. For what repeats: seldom. */
+  readonly notice?: (message: string) => void
   /** Adds to a named counter of this operator. */
   readonly count: (counter: string, amount?: number) => void
 }

@@ -1,5 +1,5 @@
 /** What one processor may use of its task: made at every wiring, so that it dies with its incarnation. */
-import type { ProcessorContext, ProcessRecord } from '../processors/processor.ts'
+import type { ProcessorContext } from '../processors/processor.ts'
 import { keyValueStore } from '../state/key-value-store.ts'
 import type { KeyValueStore, KeyValueStoreSpec } from '../state/store.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
@@ -8,20 +8,21 @@ import { deadLetterRecord } from './dead-letter.ts'
 import { eventError } from './failure.ts'
 import type { UnitServices } from './services.ts'
 import type { Task } from './task.ts'
+import type { Ways } from './wiring.ts'
 
 /** The context of one processor in one incarnation of its task. */
 export function taskContext(parts: {
   readonly node: ProcessorNode
-  readonly forward: ProcessRecord<unknown, unknown>
+  readonly ways: Ways
   readonly task: Task
   readonly signal: AbortSignal
   readonly services: UnitServices
 }): ProcessorContext<unknown, unknown> {
-  const { node, forward, task, signal, services } = parts
+  const { node, ways, task, signal, services } = parts
   const { open, outputs, deadLetters, counters } = services
   const counter = new Map<string, (amount?: number) => void>()
   return {
-    forward,
+    ...ways,
     applicationId: open.application,
     taskId: task.id,
     partition: task.partition,
@@ -49,6 +50,7 @@ export function taskContext(parts: {
     deadLetter: (letter) => outputs.emit(deadLetterRecord(letter, deadLetters)),
     payloads: services.payloads,
     shared: services.shared,
+    notice: (message) => services.onEvent({ kind: 'notice', message }),
     count: (name, amount) => {
       let add = counter.get(name)
       if (add === undefined) {

@@ -343,5 +343,6 @@ function taskOf(values: readonly string[]): DriverTask<string, string, string> {
     settle: () => {},
     fail: (error) => expect.fail(error.message),
     count: () => {},
+    retrying: () => {},
   }
 }

@@ -78,6 +78,8 @@ describe('an annotator that cannot be reached', () => {
       message: expect.stringMatching(/annotate.*cannot be reached|UNAVAILABLE.*nothing is lost/s),
       cause: { code: 'MILLRACE_ANNOTATOR_UNAVAILABLE' },
     })
+    const notices = events.flatMap((event) => (event.kind === 'notice' ? [event.message] : []))
+    expect(notices).toEqual([expect.stringMatching(/annotate.*try 1 of 4.*is tried again/)])
     const { enriched, joined } = await outputsOf(world)
     expect({ enriched, joined }).toEqual({ enriched: [], joined: [] })
     await expectNothingLeft(before)
