@@ -10,6 +10,7 @@ import type { Registry } from '../serdes/registry.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { streams, type StreamsApp } from '../runtime/app.ts'
 import type { StreamsEvent, StreamsOptions } from '../runtime/config.ts'
+import type { Counter } from '../runtime/metrics.ts'
 import { MemoryHome } from '../state/home.ts'
 import type { Topology } from '../topology/graph.ts'
 import { memoryLog, type MemoryLog } from '../transport/memory/memory-log.ts'
@@ -120,7 +121,7 @@ export class DrivenApp {
       const nextMs = this.clock.untilTimerMs
       if (clock === 'stands') await this.#outside()
       else if (nextMs === undefined || this.clock.monotonic() + nextMs > endMs) {
-        throw notSettled(withinMs)
+        throw this.#notSettled(withinMs)
       } else await this.clock.advance(nextMs)
     }
   }
@@ -197,12 +198,24 @@ export class DrivenApp {
         'What a processor starts it has to end in close, or when the signal of its context aborts.',
     )
   }
+
+  #notSettled(withinMs: number): MillraceError {
+    const waiting = waitingFor(this.app.counters())
+    return new MillraceError(
+      'MILLRACE_TEST_NOT_SETTLED',
+      `${waiting ?? 'something'} still waits for an answer, and the driver's clock may not move further (withinMs: ${withinMs}). ` +
+        "If the service answers from outside of the driver's clock, call settle({ clock: 'stands' }); if it takes that long, raise withinMs; " +
+        'if a session waits for its next record, pipe it.',
+    )
+  }
 }
 
-function notSettled(withinMs: number): MillraceError {
-  return new MillraceError(
-    'MILLRACE_TEST_NOT_SETTLED',
-    `an asynchronous step still waits for an answer, and the driver's clock may not move further (withinMs: ${withinMs}). ` +
-      "If the service answers from outside of the driver's clock, call settle({ clock: 'stands' }); if it takes that long, raise withinMs.",
-  )
+/** The first asynchronous step with records that have no answer, by what it counted. */
+function waitingFor(counters: readonly Counter[]): string | undefined {
+  const open = new Map<string, number>()
+  for (const { processor, name, value } of counters) {
+    const sign = name === 'accepted' ? 1 : name === 'enriched' || name === 'failed' ? -1 : 0
+    if (sign !== 0) open.set(processor, (open.get(processor) ?? 0) + sign * value)
+  }
+  return [...open].find(([, count]) => count > 0)?.[0]
 }
