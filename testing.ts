@@ -6,7 +6,7 @@ export {
   type DatabaseHarness,
   type KeyValueStoreHarness,
 } from './state/conformance.ts'
-export type { SettleOptions } from './testing/driven-app.ts'
+export type { RestartAfter, SettleOptions } from './testing/driven-app.ts'
 export { handClock, HandClock, type HandClockOptions } from './testing/hand-clock.ts'
 export { SimulatedClock } from './testing/simulated-clock.ts'
 export type {

@@ -12,8 +12,9 @@ import { streams, type StreamsApp } from '../runtime/app.ts'
 import type { StreamsEvent, StreamsOptions } from '../runtime/config.ts'
 import type { Counter } from '../runtime/metrics.ts'
 import { MemoryHome } from '../state/home.ts'
+import type { MemoryDisk } from '../state/memory-database.ts'
 import type { Topology } from '../topology/graph.ts'
-import { memoryLog, type MemoryLog } from '../transport/memory/memory-log.ts'
+import { memoryLog, type MemoryConnection, type MemoryLog } from '../transport/memory/memory-log.ts'
 import type { NewTopic, Producer, ProducerRecord } from '../transport/transport.ts'
 import type { HandClock } from './hand-clock.ts'
 import { ProcessClock } from './simulated-clock.ts'
@@ -43,56 +44,80 @@ export interface SettleOptions {
 
 const SETTLE_WITHIN_MS = 120_000
 
+/** How an app ends before it is started again: by a clean stop, or as kill -9 would end it. */
+export type RestartAfter = 'stop' | 'crash'
+
+/** One process of the app, from its start to its end. */
+interface Life {
+  readonly app: StreamsApp
+  /** Its timers die with it. */
+  readonly clock: ProcessClock
+  readonly connection: MemoryConnection
+  readonly homes: readonly MemoryHome[]
+}
+
 /** One app and its log, moved step by step. */
 export class DrivenApp {
   readonly clock: HandClock
   readonly registry: Registry
   readonly log: MemoryLog
-  readonly app: StreamsApp
+  readonly #options: DrivenAppOptions
   readonly #real = systemClock()
-  readonly #process: ProcessClock
   readonly #producer: Producer
-  readonly #topics: readonly NewTopic[]
-  /** Units that failed and wait to start over, with what they failed of. */
-  readonly #restarting = new Map<number, Error>()
+  /** What the disks of each unit keep from one life to the next. */
+  readonly #disks = new Map<string, Map<string, MemoryDisk>>()
+  /** Units that failed and wait to start over. */
+  readonly #restarting = new Set<number>()
+  #life: Life
   #turn: Promise<unknown> = Promise.resolve()
   #isClosed = false
   #hasToldFailure = false
 
-  constructor({ topology, clock, topics, onEvent, ...options }: DrivenAppOptions) {
-    this.clock = clock
+  constructor(options: DrivenAppOptions) {
+    this.clock = options.clock
     this.registry = options.registry
-    this.#topics = topics
-    this.#process = new ProcessClock(clock)
-    this.log = memoryLog({ clock: this.#process })
+    this.#options = options
+    this.log = memoryLog({ clock: options.clock })
     this.#producer = this.log.connect('test').openProducer({})
-    this.app = streams(topology, {
-      ...options,
-      transport: this.log.connect('app'),
-      clock: this.#process,
-      state: {
-        kind: 'given',
-        open: (unit) => Promise.resolve(new MemoryHome({ processId: unit })),
-      },
-      onEvent: (event) => {
-        this.#note(event)
-        onEvent?.(event)
-      },
-    })
+    this.#life = this.#begin()
+  }
+
+  /** The app as it lives now. */
+  get app(): StreamsApp {
+    return this.#life.app
   }
 
   async start(): Promise<void> {
-    await this.log.admin.createTopics(this.#topics)
+    await this.log.admin.createTopics(this.#options.topics)
     await this.#producer.init()
     await this.#until(this.app.start())
     await this.#rest()
   }
 
-  /** Runs `work` after all that was begun before it. */
+  /** Ends the app, also one that has failed, and starts it again over what its log and its disks keep. */
+  async restart(after: RestartAfter): Promise<void> {
+    await this.#next(async () => {
+      if (after === 'crash') this.#crash()
+      else await this.#stop()
+      this.#restarting.clear()
+      this.#hasToldFailure = false
+      this.#life = this.#begin()
+      await this.#until(this.app.start())
+      await this.#rest()
+    })
+  }
+
+  /** Runs `work` after all that was begun before it, unless the app has failed by then. */
   async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return await this.#next(async () => {
+      await this.#throwFailure()
+      return await work()
+    })
+  }
+
+  async #next<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(async () => {
       if (this.#isClosed) throw new TypeError('the driver is closed')
-      await this.#throwFailure()
       return await work()
     })
     this.#turn = turn.catch(() => {})
@@ -132,15 +157,58 @@ export class DrivenApp {
     await this.#turn
     this.#isClosed = true
     try {
-      await this.#until(this.app.close())
+      await this.#stop()
+    } finally {
+      this.log.kill()
+    }
+  }
+
+  #begin(): Life {
+    const { topology, topics: _, onEvent, ...options } = this.#options
+    const clock = new ProcessClock(this.clock)
+    const connection = this.log.connect('app')
+    const homes: MemoryHome[] = []
+    const open = (unit: string): Promise<MemoryHome> => {
+      const disks = this.#disks.get(unit) ?? new Map<string, MemoryDisk>()
+      this.#disks.set(unit, disks)
+      const home = new MemoryHome({ processId: unit, disks })
+      homes.push(home)
+      return Promise.resolve(home)
+    }
+    const app = streams(topology, {
+      ...options,
+      transport: connection,
+      clock,
+      state: { kind: 'given', open },
+      onEvent: (event) => {
+        this.#note(event)
+        onEvent?.(event)
+      },
+    })
+    return { app, clock, connection, homes }
+  }
+
+  /** Ends the life as it should end. Rejects with a failure that nobody was told of, and with what is left running. */
+  async #stop(): Promise<void> {
+    const { app, clock, connection } = this.#life
+    try {
+      await this.#until(app.close())
       await this.clock.rest()
-      this.#refuseLeftovers()
+      refuseLeftovers(clock, this.log)
     } catch (error) {
       if (!this.#hasToldFailure) throw error
     } finally {
-      this.#process.kill()
-      this.log.kill()
+      clock.kill()
+      connection.kill()
     }
+  }
+
+  /** Ends the life wherever it is: what left takes effect, nothing more leaves. */
+  #crash(): void {
+    const { clock, connection, homes } = this.#life
+    connection.kill()
+    clock.kill()
+    for (const home of homes) home.crash(() => 'drop')
   }
 
   async #rest(): Promise<void> {
@@ -183,20 +251,8 @@ export class DrivenApp {
   }
 
   #note(event: StreamsEvent): void {
-    if (event.kind === 'restarting') this.#restarting.set(event.unit, event.error)
+    if (event.kind === 'restarting') this.#restarting.add(event.unit)
     if (event.kind === 'unit-started') this.#restarting.delete(event.unit)
-  }
-
-  #refuseLeftovers(): void {
-    const timers = this.#process.pendingTimers
-    const transactions = this.log.openTransactions
-    if (timers === 0 && transactions.length === 0) return
-    const left = [`${timers} timers`, ...transactions.map((id) => `the transaction of ${id}`)]
-    throw new MillraceError(
-      'MILLRACE_TEST_LEFTOVERS',
-      `the app is closed and left running: ${left.join(', ')}. ` +
-        'What a processor starts it has to end in close, or when the signal of its context aborts.',
-    )
   }
 
   #notSettled(withinMs: number): MillraceError {
@@ -208,6 +264,19 @@ export class DrivenApp {
         'if a session waits for its next record, pipe it.',
     )
   }
+}
+
+function refuseLeftovers({ pendingTimers }: ProcessClock, { openTransactions }: MemoryLog): void {
+  if (pendingTimers === 0 && openTransactions.length === 0) return
+  const left = [
+    `${pendingTimers} timers`,
+    ...openTransactions.map((id) => `the transaction of ${id}`),
+  ]
+  throw new MillraceError(
+    'MILLRACE_TEST_LEFTOVERS',
+    `the app is closed and left running: ${left.join(', ')}. ` +
+      'What a processor starts it has to end in close, or when the signal of its context aborts.',
+  )
 }
 
 /** The first asynchronous step with records that have no answer, by what it counted. */

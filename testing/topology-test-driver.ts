@@ -13,7 +13,7 @@ import { memoryRegistry } from '../serdes/memory-registry.ts'
 import type { Registry } from '../serdes/registry.ts'
 import type { Topology } from '../topology/graph.ts'
 import type { NewTopic, TopicDescription } from '../transport/transport.ts'
-import { DrivenApp, type SettleOptions } from './driven-app.ts'
+import { DrivenApp, type RestartAfter, type SettleOptions } from './driven-app.ts'
 import { handClock, type HandClock } from './hand-clock.ts'
 import { TestInputTopic, type InputOptions } from './test-input-topic.ts'
 import { TestOutputTopic, type OutputOptions } from './test-output-topic.ts'
@@ -141,6 +141,15 @@ export class TopologyTestDriver implements AsyncDisposable {
    */
   async settle(options: SettleOptions = {}): Promise<void> {
     await this.#driven.inTurn(() => this.#driven.settle(options))
+  }
+
+  /**
+   * Ends the app (cleanly, or as kill -9 would) and starts it again over the same log and the same
+   * disks: what a deployment, or a crash, does to a topology. An app that has failed may be started
+   * again too. Inputs and outputs go on; stores are asked for anew, and counters begin at 0.
+   */
+  async restart(after: RestartAfter = 'stop'): Promise<void> {
+    await this.#driven.restart(after)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

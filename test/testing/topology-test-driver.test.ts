@@ -355,6 +355,68 @@ describe('failures of a driven app', () => {
   })
 })
 
+describe('a driver that starts its app again', () => {
+  test.each(['stop', 'crash'] as const)('goes on where it was after a %s', async (after) => {
+    await using driver = await topologyTestDriver(words(), { partitions: 2 })
+    const lines = driver.input('lines', TEXTS)
+    const totals = driver.output('totals', { key: text, value: int64 })
+    await lines.pipe('1', 'a b a')
+    await driver.restart(after)
+    await lines.pipe('2', 'a')
+    expect((await totals.readKeyValues()).filter(([key]) => key === 'a')).toEqual([
+      ['a', 1n],
+      ['a', 2n],
+      ['a', 3n],
+    ])
+    expect(await driver.store<string, bigint>('counts').get('b')).toBe(1n)
+  })
+
+  test('forgets what was not committed before a crash, and does it again once', async () => {
+    const limits = { commitIntervalMs: seconds(10) }
+    await using driver = await topologyTestDriver(words(), { limits })
+    const totals = driver.output('totals', { key: text, value: int64 })
+    await driver.input('by-word', TEXTS).pipe('a', 'a')
+    await driver.restart('crash')
+    expect(totals.isEmpty).toBe(true)
+    await driver.advanceWallClock(seconds(10))
+    expect(await totals.readKeyValues()).toEqual([['a', 1n]])
+  })
+
+  test('asks a service again for what it had not answered, and gives one answer', async () => {
+    const clock = handClock()
+    const asked: string[] = []
+    const topo = enriching(async ({ value }, { idempotencyKey }) => {
+      asked.push(idempotencyKey)
+      await sleep(clock, 1_000)
+      return value
+    })
+    await using driver = await topologyTestDriver(topo, { clock })
+    await driver.input('in', TEXTS).pipe('a', 'x')
+    await driver.restart('crash')
+    await driver.settle()
+    expect(await driver.output('out', TEXTS).readKeyValues()).toEqual([['a', 'x']])
+    expect(asked).toEqual(['enriching/in/0/0/0', 'enriching/in/0/0/0'])
+  })
+
+  test('starts one that has failed, which then meets the record again', async () => {
+    let isMended = false
+    const mending = topology('mending', ({ stream }) => {
+      stream('in', TEXTS)
+        .peek(() => {
+          if (!isMended) throw new Error('a bug')
+        })
+        .to('out')
+    })
+    await using driver = await topologyTestDriver(mending)
+    const input = driver.input('in', TEXTS)
+    await expect(input.pipe('a', 'x')).rejects.toThrow('a bug')
+    await expect(driver.restart()).rejects.toThrow('a bug')
+    isMended = true
+    await driver.restart()
+    expect(await driver.output('out', TEXTS).readKeyValues()).toEqual([['a', 'x']])
+  })
+})
+
 describe('a driven test', () => {
   /** Everything that can be seen of a run in which chance and time have a say. */
   async function trace(seed: number): Promise<unknown> {
