@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import {
   assertError,
   assertRejects,
-  at,
   atOffset,
   record,
   sendAll,
@@ -83,45 +82,6 @@ const refusesBeyondEnd: ConformanceCase = {
     const again = reader.open(atOffset(topic, 3))
     await sendNow(producer, topic, 'd')
     assert.deepEqual((await world.drain(reader, again, 4)).values, ['d'])
-  },
-}
-
-const refusesBelowStart: ConformanceCase = {
-  title: 'an offset below the start is out of range; the earliest offset is the first that is kept',
-  needs: ['purge'],
-  async run(world) {
-    const topic = await world.create('below')
-    await using producer = await world.producer()
-    for (const value of ['a', 'b', 'c', 'd', 'e', 'f']) await sendNow(producer, topic, value)
-    await world.harness.purge?.(world.log, atOffset(topic, 4))
-    const earliest = await world.log.admin.offsets([at(topic)], 'earliest', 'read_committed')
-    assert.deepEqual(earliest, [4])
-    await using reader = world.reader()
-    const says = [/\b4\b/, /\b6\b/, topic]
-    const cursor = reader.open(atOffset(topic, 3))
-    assertError(await world.failure(reader, cursor), { code: OUT_OF_RANGE, says })
-    assert.deepEqual((await world.read(topic, { from: 4 })).values, ['e', 'f'])
-    assert.equal(await reader.readAt(atOffset(topic, 3)), undefined)
-  },
-}
-
-const passesCompactedEnds: ConformanceCase = {
-  title: 'a reader that waits for the end arrives where compaction removed records',
-  needs: ['compact'],
-  async run(world) {
-    const topic = await world.create('compacted', 1, { 'cleanup.policy': 'compact' })
-    await using producer = await world.producer()
-    for (const value of ['a1', 'b1', 'a2', 'b2', 'a3']) {
-      producer.send(record(topic, value, { key: Buffer.from(value.slice(0, 1)) }))
-      await producer.flush()
-    }
-    await world.harness.compact?.(world.log, at(topic))
-    const { values, position, offsets } = await world.read(topic, { prefetchBytes: 1 })
-    assert.deepEqual(values, ['b2', 'a3'])
-    assert.deepEqual(offsets, [3, 4])
-    assert.equal(position, 5)
-    await using reader = world.reader()
-    assert.equal(await reader.readAt(atOffset(topic, 0)), undefined)
   },
 }
 
@@ -242,8 +202,6 @@ export const READING_CASES: readonly ConformanceCase[] = [
   batchesFollowEachOther,
   startsAnywhere,
   refusesBeyondEnd,
-  refusesBelowStart,
-  passesCompactedEnds,
   noticesTruncation,
   stopsAtUnknown,
   stopsAtDeletion,

@@ -37,9 +37,7 @@ export interface TransportHarness {
   reopen?(): Promise<Transport>
   /** Ends a log's process as kill -9 would: nothing is flushed, aborted or given back, but a lock. */
   crash?(log: Transport): Promise<void>
-  /** Drops the records of a partition before an offset, as retention does. */
-  purge?(log: Transport, before: PartitionOffset): Promise<void>
-  /** Compacts a partition: of each key the last record stays. */
+  /** Compacts a partition now: of each key the last record that is stable stays, its tombstone too. */
   compact?(log: Transport, of: TopicPartition): Promise<void>
   /** Cuts a partition's log at an offset under a new leader epoch, as an unclean election does. */
   truncate?(log: Transport, at: PartitionOffset): Promise<void>
@@ -50,7 +48,7 @@ export interface TransportHarness {
 /** One test of the suite. */
 export interface ConformanceCase {
   readonly title: string
-  readonly needs?: readonly ('reopen' | 'crash' | 'purge' | 'compact' | 'truncate')[]
+  readonly needs?: readonly ('reopen' | 'crash' | 'compact' | 'truncate')[]
   /** Runs once, on a log of its own: it is slow, or closes the log. */
   readonly isAlone?: boolean
   run(world: World): Promise<void>
@@ -112,10 +110,11 @@ export class World {
     return asTopic(this.name(base))
   }
 
-  /** Creates a topic of this case. */
+  /** Creates a topic of this case. Its records' times are made up, so that none is removed for its age. */
   async create(base: string, partitions = 1, config: TopicConfig = {}): Promise<Topic> {
     const topic = this.topic(base)
-    await this.log.admin.createTopics([{ topic, partitions, config }])
+    const kept = { 'retention.ms': '-1', ...config }
+    await this.log.admin.createTopics([{ topic, partitions, config: kept }])
     return topic
   }
 

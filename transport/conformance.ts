@@ -3,11 +3,12 @@
  * sentences of transport/transport.ts; a log that passes all of them can carry the runtime.
  *
  * The suite needs no test runner of its own: it is given `test(title, run)`, so that it runs under
- * node:test, vitest or a loop. A case whose harness lacks what it needs (a purge, a crash) is not
+ * node:test, vitest or a loop. A case whose harness lacks what it needs (a compaction, a crash) is not
  * registered, and `transportConformance` returns the titles left out so that a caller can print or
  * refuse them.
  */
 import { ADMIN_CASES } from './conformance-admin.ts'
+import { CLEANING_CASES } from './conformance-cleaning.ts'
 import { FENCING_CASES } from './conformance-fencing.ts'
 import { OFFSET_CASES } from './conformance-offsets.ts'
 import { PREFETCH_CASES } from './conformance-prefetch.ts'
@@ -32,6 +33,7 @@ const SHARABLE_CASES: readonly ConformanceCase[] = [
   ...FENCING_CASES,
   ...OFFSET_CASES,
   ...ADMIN_CASES,
+  ...CLEANING_CASES,
 ]
 
 /**

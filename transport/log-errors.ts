@@ -45,6 +45,18 @@ export function offsetOutOfRange(
   })
 }
 
+/** Records to delete that are not there yet, or of which a transaction is open: `end` is the last stable offset. */
+export function deletionOutOfRange(
+  before: PartitionOffset,
+  { start, end }: { readonly start: number; readonly end: number },
+): TransportError {
+  const place = describePosition(before)
+  return new TransportError('MILLRACE_OFFSET_OUT_OF_RANGE', 'fatal', {
+    message: `Records before ${place} cannot be deleted: what may be deleted goes from ${start} to ${end}, where the log or its oldest open transaction is. Nothing of this partition was deleted: name an offset up to ${end}, or wait for the transaction.`,
+    place,
+  })
+}
+
 /** A position behind which the log was cut by an election: `end` is where the epoch read last ended. */
 export function logTruncated(
   at: PartitionOffset,
@@ -54,6 +66,14 @@ export function logTruncated(
   return new TransportError('MILLRACE_LOG_TRUNCATED', 'fatal', {
     message: `${place} was read up to here in leader epoch ${epoch}, which now ends at ${end}: records that were read are gone from the log. Choose where to go on; what was made of the lost records stands.`,
     place,
+  })
+}
+
+/** A record that a compacted topic cannot keep, for it has no key to be kept by. */
+export function recordWithoutKey(at: TopicPartition): TransportError {
+  return new TransportError('MILLRACE_RECORD_WITHOUT_KEY', 'abortable', {
+    message: `A record without a key was sent to ${at.topic}, which is compacted: the last record of each key stays, and this one would stay by none. Give it a key, or send it to a topic whose cleanup.policy is delete.`,
+    place: describePartition(at),
   })
 }
 

@@ -86,8 +86,17 @@ export function batchSizeBytes(buffer: Buffer, at: number): number | undefined {
  */
 export function readBatchHeader(buffer: Buffer, at: number): BatchHeader {
   const sizeBytes = batchSizeBytes(buffer, at)
-  if (sizeBytes === undefined || sizeBytes < BATCH_HEADER_BYTES || at + sizeBytes > buffer.length) {
+  if (sizeBytes === undefined || at + sizeBytes > buffer.length) {
     throw corrupt(`a batch of ${sizeBytes ?? 'unknown'} bytes where ${buffer.length - at} are left`)
+  }
+  return readPartialHeader(buffer, at)
+}
+
+/** As `readBatchHeader`, where the buffer need have no more of the batch than its header. */
+export function readPartialHeader(buffer: Buffer, at: number): BatchHeader {
+  const sizeBytes = batchSizeBytes(buffer, at) ?? 0
+  if (sizeBytes < BATCH_HEADER_BYTES || at + BATCH_HEADER_BYTES > buffer.length) {
+    throw corrupt(`a batch of ${sizeBytes} bytes where ${buffer.length - at} are left`)
   }
   const magic = buffer[at + AT.magic]
   if (magic !== MAGIC) throw corrupt(`a batch of magic ${magic}, only 2 is known`)

@@ -59,6 +59,12 @@ export interface Admin {
   /** Creates topics; one that exists is MILLRACE_TOPIC_EXISTS and creates none of the others after it. */
   createTopics(topics: readonly NewTopic[]): Promise<void>
   deleteTopics(topics: readonly Topic[]): Promise<void>
+  /**
+   * Deletes the records of each partition before an offset, which becomes its earliest; at or below
+   * the earliest there is nothing to do. Beyond the last stable offset is MILLRACE_OFFSET_OUT_OF_RANGE,
+   * and an unknown partition MILLRACE_UNKNOWN_PARTITION: partitions named before it may have been done.
+   */
+  deleteRecords(before: readonly PartitionOffset[]): Promise<void>
   /** In the order asked. An unknown partition is MILLRACE_UNKNOWN_PARTITION. */
   offsets(
     partitions: readonly TopicPartition[],
@@ -139,6 +145,7 @@ export interface FetchedBatch extends TopicPartition {
   /** Where the next batch begins, control records included: who waits for an end offset always arrives. */
   readonly nextOffset: Offset
   readonly lastStableOffset: Offset
+  /** Of the last record; -1 where compaction left nothing that could tell. */
   readonly leaderEpoch: number
   /** Bytes of the batch in memory. */
   readonly sizeBytes: number
@@ -156,7 +163,7 @@ export interface ProducerOptions {
   readonly transactionTimeoutMs?: number
 }
 
-/** A record to append. */
+/** A record to append. Without a key it is refused by a compacted topic (MILLRACE_RECORD_WITHOUT_KEY). */
 export interface ProducerRecord {
   readonly topic: Topic
   readonly partition: Partition

@@ -211,6 +211,7 @@ describe('a commit', () => {
           describeTopics: async (topics) => await transport.admin.describeTopics(topics),
           createTopics: async (topics) => await transport.admin.createTopics(topics),
           deleteTopics: async (topics) => await transport.admin.deleteTopics(topics),
+          deleteRecords: async (before) => await transport.admin.deleteRecords(before),
           offsets: async (partitions, end, isolation) =>
             await transport.admin.offsets(partitions, end, isolation),
           committedOffsets: async (group, partitions) =>

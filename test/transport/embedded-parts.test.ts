@@ -241,7 +241,7 @@ async function partitionAt(
 ): Promise<{ readonly partition: PartitionLog; readonly close: () => Promise<void> }> {
   const index = await opened(join(root, name, 'index'))
   const files = new FilePool(4)
-  const at = { topic: asTopic(name), partition: asPartition(0), topicId: 'id' }
+  const at = { topic: asTopic(name), partition: asPartition(0), topicId: 'id', config: {} }
   const partition = await openPartition(
     { ...at, folder: join(root, name, '0'), keepSequencesSince },
     {

@@ -23,7 +23,6 @@ function harness(open: () => MemoryLog, clock: TransportHarness['clock']): Trans
     },
     reopen: () => Promise.resolve(log.connect()),
     crash: () => Promise.resolve(log.kill()),
-    purge: (_, before) => Promise.resolve(log.purgeBefore(before)),
     compact: (_, of) => Promise.resolve(log.compact(of)),
     truncate: (_, at) => Promise.resolve(log.truncate(at)),
   }

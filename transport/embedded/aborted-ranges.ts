@@ -11,6 +11,23 @@ export class AbortedRanges {
     this.#ranges.set(producerId, ranges)
   }
 
+  /** The ranges that lie wholly before an offset, as producer id and first offset. */
+  before(offset: number): readonly (readonly [producerId: number, first: number])[] {
+    return [...this.#ranges].flatMap(([producerId, { firsts, lasts }]) =>
+      firsts.slice(0, countBefore(lasts, offset)).map((first) => [producerId, first] as const),
+    )
+  }
+
+  /** Forgets what `before` answered, because nothing of it is in the log any more. */
+  forgetBefore(offset: number): void {
+    for (const [producerId, { firsts, lasts }] of this.#ranges) {
+      const count = countBefore(lasts, offset)
+      firsts.splice(0, count)
+      lasts.splice(0, count)
+      if (firsts.length === 0) this.#ranges.delete(producerId)
+    }
+  }
+
   /** Whether the producer's transactional record at this offset was aborted. */
   has(producerId: number, offset: number): boolean {
     const ranges = this.#ranges.get(producerId)
@@ -24,4 +41,10 @@ export class AbortedRanges {
     }
     return low > 0 && offset <= (ranges.lasts[low - 1] ?? -1)
   }
+}
+
+/** How many of these ascending numbers are below `limit`. */
+function countBefore(ascending: readonly number[], limit: number): number {
+  const index = ascending.findIndex((each) => each >= limit)
+  return index < 0 ? ascending.length : index
 }

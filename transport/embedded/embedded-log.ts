@@ -9,12 +9,14 @@ import { asPartition, type Topic, type TopicPartition } from '../../model/positi
 import { TransportError } from '../errors.ts'
 import { logClosed, topicExists, unknownPartition } from '../log-errors.ts'
 import type { NewTopic, TopicConfig } from '../transport.ts'
+import { Cleaner, type CleanerOptions } from './cleaner.ts'
 import type { GroupOffset, GroupOffsets } from './group-offsets.ts'
 import { partitionKeys, TOPIC_PREFIX, type TopicRow } from './index-rows.ts'
 import type { RowChange } from './log-index.ts'
 import { openPartition } from './open-partition.ts'
 import type { LogResources, PartitionLog } from './partition-log.ts'
 import type { Producers } from './producers.ts'
+import { configProblem, topicPolicy, type TopicPolicy } from './topic-policy.ts'
 
 /** The default of `max.message.bytes`, as in Kafka. */
 const MAX_MESSAGE_BYTES = 1_048_576
@@ -24,6 +26,7 @@ export interface TopicLog {
   readonly topic: Topic
   readonly topicId: string
   readonly config: TopicConfig
+  readonly policy: TopicPolicy
   /** The largest batch it takes. */
   readonly maxMessageBytes: number
   readonly partitions: readonly PartitionLog[]
@@ -38,6 +41,7 @@ export interface EmbeddedLogParts {
   readonly groups: GroupOffsets
   readonly producers: Producers
   readonly partitionsPerTopic: number
+  readonly cleaning: Pick<CleanerOptions, 'limits' | 'onFailed'>
   /** Gives the folder free. */
   readonly release: () => Promise<void>
 }
@@ -46,6 +50,7 @@ export interface EmbeddedLogParts {
 export class EmbeddedLog implements AsyncDisposable {
   readonly producers: Producers
   readonly groups: GroupOffsets
+  readonly cleaner: Cleaner
   readonly #parts: EmbeddedLogParts
   readonly #topics: Map<Topic, TopicLog>
   #closed: Promise<void> | undefined
@@ -55,6 +60,8 @@ export class EmbeddedLog implements AsyncDisposable {
     this.producers = parts.producers
     this.groups = parts.groups
     this.#topics = parts.topics
+    const partitions = (): Iterable<PartitionLog> => this.#partitions()
+    this.cleaner = new Cleaner({ ...parts.cleaning, clock: parts.resources.clock, partitions })
   }
 
   get resources(): LogResources {
@@ -103,6 +110,7 @@ export class EmbeddedLog implements AsyncDisposable {
     const rows: RowChange[] = [{ key: `${TOPIC_PREFIX}${topic}`, value: undefined }]
     for (const partition of deleted.partitions) {
       await partition.stop(unknownPartition(partition))
+      await this.cleaner.leave(partition)
       rows.push(...(await this.#rowsOf(partition)))
     }
     await this.#write([...rows, ...this.groups.forgettingRows(topic)])
@@ -126,10 +134,9 @@ export class EmbeddedLog implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const failure = logClosed(`embedded log in ${this.#parts.path}`)
+    await this.cleaner.stop()
     await this.producers.close()
-    for (const { partitions } of this.#topics.values()) {
-      for (const partition of partitions) await partition.stop(failure)
-    }
+    for (const partition of this.#partitions()) await partition.stop(failure)
     try {
       await this.resources.index.close()
       await this.resources.files.close()
@@ -138,10 +145,14 @@ export class EmbeddedLog implements AsyncDisposable {
     }
   }
 
+  *#partitions(): Generator<PartitionLog> {
+    for (const { partitions } of this.#topics.values()) yield* partitions
+  }
+
   async #rowsOf(partition: PartitionLog): Promise<readonly RowChange[]> {
     const keys = partitionKeys(partition.topicId, partition.partition)
-    const { end, ...prefixes } = keys
-    const rows: RowChange[] = [{ key: end, value: undefined }]
+    const { end, start, cleaned, ...prefixes } = keys
+    const rows: RowChange[] = [end, start, cleaned].map((key) => ({ key, value: undefined }))
     for (const prefix of Object.values(prefixes)) {
       for (const [rest] of await this.resources.index.list(prefix)) {
         rows.push({ key: prefix + rest, value: undefined })
@@ -167,6 +178,8 @@ function assertCreatable(
   if (bytes !== undefined && !/^[1-9][0-9]{0,9}$/.test(bytes)) {
     throw unusableTopic(topic, `a max.message.bytes that is a whole number of bytes, not ${bytes}`)
   }
+  const problem = configProblem(config ?? {})
+  if (problem !== undefined) throw unusableTopic(topic, problem)
 }
 
 function unusableTopic(topic: Topic, what: string): TransportError {
@@ -189,11 +202,12 @@ export async function openTopic(
   const { topicId, config } = row
   const opening = Array.from({ length: row.partitions }, (_, number) => {
     const folder = join(from.topicsFolder, topic, String(number))
-    const place = { topic, partition: asPartition(number), topicId, folder }
+    const place = { topic, partition: asPartition(number), topicId, folder, config }
     const { keepSequencesSince } = from
     return openPartition({ ...place, keepSequencesSince }, from.resources)
   })
   const partitions = await Promise.all(opening)
   const maxMessageBytes = Number(config['max.message.bytes'] ?? MAX_MESSAGE_BYTES)
-  return { topic, topicId, config, maxMessageBytes, partitions }
+  const policy = topicPolicy(config, from.resources)
+  return { topic, topicId, config, policy, maxMessageBytes, partitions }
 }

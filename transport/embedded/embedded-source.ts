@@ -1,6 +1,6 @@
 /** What a prefetching reader reads from: the partitions of an embedded log in the same process. */
 import type { Offset, PartitionOffset, TopicPartition } from '../../model/position.ts'
-import { offsetOutOfRange, unknownPartition } from '../log-errors.ts'
+import { unknownPartition } from '../log-errors.ts'
 import type { FetchAnswer, FetchRequest, PartitionSource } from '../prefetch.ts'
 import type { FoundRecord } from '../transport.ts'
 import type { EmbeddedLog } from './embedded-log.ts'
@@ -29,10 +29,6 @@ export class EmbeddedSource implements PartitionSource {
     const { topic, partition: number, offset, isolation, maxBytes } = request
     const partition = this.#log.partition({ topic, partition: number })
     if (partition.topicId !== request.topicId) throw unknownPartition(partition)
-    const end = partition.endFor('read_uncommitted')
-    if (offset < partition.start || offset > end) {
-      throw offsetOutOfRange(request, { start: partition.start, end })
-    }
     const known = this.#places.get(partition)
     const place = known?.offset === offset ? known.place : undefined
     const read = await partition.read(offset, { isolation, maxBytes, place })

@@ -1,6 +1,6 @@
 /** The log port over an embedded log: its administration, its readers and its producers within one process. */
 import type { Clock } from '../../model/clock.ts'
-import type { Offset, Topic, TopicPartition } from '../../model/position.ts'
+import type { Offset, PartitionOffset, Topic, TopicPartition } from '../../model/position.ts'
 import { PrefetchingReader, type PrefetchOptions } from '../prefetch.ts'
 import type {
   Admin,
@@ -19,6 +19,7 @@ import type { EmbeddedLog } from './embedded-log.ts'
 import { EmbeddedProducer } from './embedded-producer.ts'
 import { EmbeddedSource } from './embedded-source.ts'
 import type { EmbeddedLogLimits } from './limits.ts'
+import { effectiveConfig } from './topic-policy.ts'
 
 /** The port of an opened log. Closing it closes what was opened from it. */
 export class EmbeddedTransport implements Transport {
@@ -59,6 +60,12 @@ export class EmbeddedTransport implements Transport {
     })
     this.#opened.add(producer)
     return producer
+  }
+
+  /** Compacts all that is stable of a partition now, whatever its topic's policy says: for tests, and before a copy is taken. */
+  async compact(of: TopicPartition): Promise<void> {
+    this.#log.assertOpen()
+    await this.#log.cleaner.compact(this.#log.partition(of))
   }
 
   /** Ends as kill -9 does, but gives the folder free: nothing is flushed or aborted. For tests of what a crash leaves. */
@@ -112,10 +119,10 @@ class EmbeddedAdmin implements Admin {
       topics === undefined
         ? this.#log.topics()
         : topics.map((topic) => this.#log.topic(topic)).filter((topic) => topic !== undefined)
-    return found.map(({ topic, topicId, config, partitions }) => ({
+    return found.map(({ topic, topicId, config, policy, partitions }) => ({
       topic,
       topicId,
-      config,
+      config: effectiveConfig(config, policy),
       partitions: partitions.length,
     }))
   }
@@ -128,6 +135,11 @@ class EmbeddedAdmin implements Admin {
   async deleteTopics(topics: readonly Topic[]): Promise<void> {
     this.#log.assertOpen()
     for (const topic of topics) await this.#log.deleteTopic(topic)
+  }
+
+  async deleteRecords(before: readonly PartitionOffset[]): Promise<void> {
+    this.#log.assertOpen()
+    for (const at of before) await this.#log.partition(at).cleaning.deleteBefore(at.offset)
   }
 
   async offsets(

@@ -47,10 +47,36 @@ export interface EndRow {
   readonly segment: number
   /** Bytes of that segment that count. */
   readonly bytes: number
+  /** The largest timestamp of its records, milliseconds since 1970. Format 1 had none. */
+  readonly newest?: number
+  /** When its first record was written, milliseconds since 1970; none while it is empty. */
+  readonly since?: number
 }
 
-/** `segment:<topic id>:<partition>:<base offset>`, for segments that are complete: their bytes. */
-export type SegmentRow = number
+/** `segment:<topic id>:<partition>:<base offset>`, for segments that are complete. Format 1 had their bytes alone. */
+export type SegmentRow =
+  | number
+  | {
+      readonly bytes: number
+      /** The largest timestamp of its records, milliseconds since 1970. */
+      readonly newest: number
+      /** How often compaction rewrote it, which is part of its file's name. */
+      readonly rewrites: number
+    }
+
+/** `start:<topic id>:<partition>`: the first offset that is kept. No row is 0. */
+export type StartRow = number
+
+/** `cleaned:<topic id>:<partition>`: how far compaction came. */
+export interface CleanedRow {
+  /** The first offset whose key no round has taken in. */
+  readonly dirty: number
+  /** Since when the tombstones before an offset are all that is left of their keys. Ascending. */
+  readonly tombstones: readonly TombstoneRow[]
+}
+
+/** An offset, and the time in milliseconds since 1970. */
+export type TombstoneRow = readonly [before: number, since: number]
 
 /** `batch:<topic id>:<partition>:<base offset>`, for some batches: where in its segment the batch begins. */
 export type BatchRow = number
@@ -76,6 +102,8 @@ export type AppendRow = readonly [number, number, number, number]
 /** The key builders of one partition's rows. */
 export interface PartitionKeys {
   readonly end: string
+  readonly start: string
+  readonly cleaned: string
   readonly segmentPrefix: string
   readonly batchPrefix: string
   readonly openPrefix: string
@@ -88,6 +116,8 @@ export function partitionKeys(topicId: string, partition: number): PartitionKeys
   const of = `${topicId}:${partition}`
   return {
     end: `end:${of}`,
+    start: `start:${of}`,
+    cleaned: `cleaned:${of}`,
     segmentPrefix: `segment:${of}:`,
     batchPrefix: `batch:${of}:`,
     openPrefix: `open:${of}:`,

@@ -1,5 +1,6 @@
 /** What can be set when an embedded log is opened, with the named limits and their defaults. */
 import type { Clock } from '../../model/clock.ts'
+import type { TopicPartition } from '../../model/position.ts'
 
 /**
  * - process: a transaction survives the death of the process; the operating system writes it out
@@ -14,11 +15,16 @@ export interface EmbeddedLogOptions extends Partial<EmbeddedLogLimits> {
   readonly clock: Clock
   /** Default: process. */
   readonly durability?: Durability
+  /**
+   * Hears why a partition could not be cleaned (a full disk, damage). It is tried again after
+   * `cleanRetryMs`; its records stay, and reading and writing go on.
+   */
+  readonly onCleaningFailed?: (error: Error, of: TopicPartition) => void
 }
 
 /** Every bound of an embedded log. */
 export interface EmbeddedLogLimits {
-  /** Bytes after which a partition goes on in a new segment file. Default: 256 MiB. */
+  /** Bytes after which a partition goes on in a new segment file, for topics without `segment.bytes`. Default: 256 MiB. */
   readonly segmentBytes: number
   /** Bytes up to which a producer gathers records into one batch; a larger record is a batch alone. Default: 1 MiB. */
   readonly batchBytes: number
@@ -44,6 +50,16 @@ export interface EmbeddedLogLimits {
   readonly producerExpiryMs: number
   /** Partitions of one topic at most. Default: 10,000. */
   readonly partitionsPerTopic: number
+  /** Milliseconds between two looks for what retention or compaction may remove. Default: 15,000. */
+  readonly cleanIntervalMs: number
+  /** Bytes that compaction reads before it rests for three times as long as it worked. Default: 32 MiB. */
+  readonly cleanRunBytes: number
+  /** Segments that one run removes from one partition at most. Default: 64. */
+  readonly cleanRunSegments: number
+  /** Bytes for the keys that compaction keeps in memory; where they do not suffice it takes several rounds. Default: 64 MiB. */
+  readonly cleanKeyBytes: number
+  /** Milliseconds until a partition is cleaned again after that failed. Default: 10 minutes. */
+  readonly cleanRetryMs: number
 }
 
 const MIB = 1024 * 1024
@@ -63,4 +79,9 @@ export const EMBEDDED_LOG_LIMITS: EmbeddedLogLimits = Object.freeze({
   transactionTimeoutMs: 60_000,
   producerExpiryMs: 7 * 24 * 3600 * 1000,
   partitionsPerTopic: 10_000,
+  cleanIntervalMs: 15_000,
+  cleanRunBytes: 32 * MIB,
+  cleanRunSegments: 64,
+  cleanKeyBytes: 64 * MIB,
+  cleanRetryMs: 10 * 60_000,
 })

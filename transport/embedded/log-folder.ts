@@ -7,8 +7,12 @@ import { join } from 'node:path'
 import { asError } from '../../model/errors.ts'
 import { TransportError } from '../errors.ts'
 
-/** The version of the layout that this code writes. A folder of a later one is refused. */
-export const FORMAT_VERSION = 1
+/**
+ * The version of the layout that this code writes. A folder of a later one is refused; one of an
+ * earlier one is taken over, and an earlier millrace refuses it from then on. Version 2 brought
+ * segments that were rewritten, the times of segments, and the start of a partition.
+ */
+export const FORMAT_VERSION = 2
 
 const FORMAT = 'millrace-embedded-log'
 const MARK = 'embedded-log.json'
@@ -27,8 +31,10 @@ export async function prepareFolder(path: string): Promise<LogFolder> {
   try {
     await mkdir(path, { recursive: true })
     const names = await readdir(path)
-    if (names.includes(MARK)) checkMark(await readFile(join(path, MARK), 'utf8'), path)
-    else if (names.some((name) => name !== MARK_DRAFT)) throw foreign(path)
+    if (names.includes(MARK)) {
+      const version = checkMark(await readFile(join(path, MARK), 'utf8'), path)
+      if (version < FORMAT_VERSION) await mark(path)
+    } else if (names.some((name) => name !== MARK_DRAFT)) throw foreign(path)
     else await mark(path)
     const folder = { path, index: join(path, 'index'), topics: join(path, 'topics') }
     await mkdir(folder.topics, { recursive: true })
@@ -68,7 +74,8 @@ async function mark(path: string): Promise<void> {
   await rename(join(path, MARK_DRAFT), join(path, MARK))
 }
 
-function checkMark(text: string, path: string): void {
+/** The version that the mark names. */
+function checkMark(text: string, path: string): number {
   let mark: unknown
   try {
     mark = JSON.parse(text)
@@ -77,7 +84,9 @@ function checkMark(text: string, path: string): void {
   }
   if (typeof mark !== 'object' || mark === null) throw foreign(path)
   if (!('format' in mark) || mark.format !== FORMAT || !('version' in mark)) throw foreign(path)
-  if (typeof mark.version === 'number' && mark.version <= FORMAT_VERSION) return
+  if (typeof mark.version === 'number' && mark.version <= FORMAT_VERSION) {
+    return mark.version
+  }
   throw new TransportError('MILLRACE_LOG_VERSION', 'fatal', {
     message:
       `The embedded log in ${path} has format ${String(mark.version)}, and this millrace knows ` +

@@ -8,17 +8,20 @@ import { readdir, rm, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TopicPartition } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
+import type { TopicConfig } from '../transport.ts'
 import { AbortedRanges } from './aborted-ranges.ts'
 import {
   padded,
   partitionKeys,
   type AbortedRow,
   type BatchRow,
+  type CleanedRow,
   type EndRow,
   type OpenRow,
   type PartitionKeys,
   type SegmentRow,
   type SequenceRow,
+  type StartRow,
 } from './index-rows.ts'
 import { diskError, isMissing, logDamaged } from './folder-errors.ts'
 import type { LogIndex } from './log-index.ts'
@@ -27,11 +30,14 @@ import { segmentPath } from './partition-writer.ts'
 import { ProducerSequences } from './producer-sequences.ts'
 import { readRegion } from './region.ts'
 import { Segment } from './segment.ts'
+import { SegmentList } from './segment-list.ts'
+import { topicPolicy } from './topic-policy.ts'
 
 /** Where a partition lies, and what decides which rows of it are kept. */
 export interface PartitionPlace extends TopicPartition {
   readonly topicId: string
   readonly folder: string
+  readonly config: TopicConfig
   /** Sequences last used before this moment are forgotten. */
   readonly keepSequencesSince: number
 }
@@ -55,8 +61,22 @@ export async function openPartition(
     rows.aborted.add(id ?? 0, first ?? 0, last as AbortedRow)
   }
   const sequences = await loadSequences(place, keys, index)
-  const state = { topicId, keys, folder, row, segments, sequences, damage, ...rows }
-  return new PartitionLog(place, state, resources)
+  const start = ((await index.read(keys.start)) ?? 0) as StartRow
+  const nothing: CleanedRow = { dirty: 0, tombstones: [] }
+  const cleaned = ((await index.read(keys.cleaned)) ?? nothing) as CleanedRow
+  const policy = topicPolicy(place.config, resources)
+  const list = new SegmentList(segments)
+  const from = { topicId, keys, folder, row, start, cleaned, policy, segments: list, sequences }
+  return new PartitionLog(place, { ...from, damage, ...rows }, resources)
+}
+
+/** What a row has of a segment. */
+interface KnownSegment {
+  readonly base: number
+  readonly bytes: number
+  readonly newest?: number
+  readonly since?: number
+  readonly rewrites?: number
 }
 
 async function knownSegments(
@@ -64,13 +84,17 @@ async function knownSegments(
   { index, files }: LogResources,
 ): Promise<Segment[]> {
   const { keys, folder, row } = from
-  const complete = await index.list(keys.segmentPrefix)
-  const sizes = complete.map(([base, bytes]) => [Number(base), bytes as SegmentRow] as const)
-  sizes.push([row.segment, row.bytes])
-  const segments = sizes.map(([base, bytes], at) => {
-    const next = sizes[at + 1]
-    const range = { from: padded(base), ...(next === undefined ? {} : { before: padded(next[0]) }) }
-    return new Segment(base, { path: segmentPath(folder, base), files, bytes }, async () => {
+  const complete = (await index.list(keys.segmentPrefix)).map(([base, value]) => {
+    const known = value as SegmentRow
+    return { base: Number(base), ...(typeof known === 'number' ? { bytes: known } : known) }
+  })
+  const known: readonly KnownSegment[] = [...complete, { ...row, base: row.segment }]
+  const segments = known.map(({ base, bytes, newest, since, rewrites = 0 }, at) => {
+    const next = known[at + 1]
+    const range = { from: padded(base), ...(next && { before: padded(next.base) }) }
+    const path = segmentPath(folder, base, rewrites)
+    const file = { path, files, bytes, newest, since, rewrites }
+    return new Segment(base, file, async () => {
       const rows = await index.list(keys.batchPrefix, range)
       return rows.map(([offset, start]) => [Number(offset), start as BatchRow] as const)
     })
@@ -120,7 +144,9 @@ async function findDamage(checked: Checked, resources: LogResources): Promise<Er
 
 /** Cuts what lies behind the bytes that count. Throws where some of those are missing. */
 async function cutOrMiss(segment: Segment, { place }: Checked): Promise<void> {
-  const size = await sizeOf(segment.path)
+  const { size, mtimeMs } = await statOf(segment.path)
+  // What format 1 did not note: when the file was last written is about when its records were.
+  if (segment.bytes > 0) segment.newest ??= mtimeMs
   if (size === segment.bytes || (size === undefined && segment.bytes === 0)) return
   if (size !== undefined && size > segment.bytes) {
     await truncate(segment.path, segment.bytes)
@@ -156,7 +182,7 @@ async function readTail({ place, row, segments }: Checked, resources: LogResourc
   const whole = last.region(row.end - 1)
   let { offset, start } = whole
   while (start < whole.end && offset < row.end) {
-    const region = { offset, start, end: whole.end }
+    const region = { offset, start, end: whole.end, endOffset: undefined }
     const bounds = { fromOffset: offset, limit: row.end, maxBytes: whole.end - start }
     const read = await readRegion({ segment: last, region, topic, buffers, ...bounds, hides })
     offset = read.nextOffset
@@ -172,11 +198,13 @@ function hides(): boolean {
   return true
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
+async function statOf(
+  path: string,
+): Promise<{ readonly size: number | undefined; readonly mtimeMs: number }> {
   try {
-    return (await stat(path)).size
+    return await stat(path)
   } catch (error) {
-    if (isMissing(error)) return undefined
+    if (isMissing(error)) return { size: undefined, mtimeMs: 0 }
     throw error
   }
 }

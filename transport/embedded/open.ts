@@ -41,6 +41,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Tran
   try {
     await nameHolder(folder)
     const log = await openLog({ folder, index, files, limits }, options)
+    log.cleaner.start()
     return new EmbeddedTransport(log, { clock: options.clock, limits })
   } catch (error) {
     await index.close()
@@ -59,7 +60,7 @@ interface Opening {
 
 async function openLog(
   { folder, index, files, limits }: Opening,
-  { clock, durability = 'process' }: EmbeddedLogOptions,
+  { clock, durability = 'process', onCleaningFailed: onFailed }: EmbeddedLogOptions,
 ): Promise<EmbeddedLog> {
   const opens = Number((await index.read(OPENS_KEY)) ?? 0)
   if (opens === 0 && (await readdir(folder.topics)).length > 0) {
@@ -96,6 +97,7 @@ async function openLog(
     groups,
     producers,
     partitionsPerTopic: limits.partitionsPerTopic,
+    cleaning: { limits, onFailed },
     release: () => dropHolder(folder),
   }
   return new EmbeddedLog(parts)

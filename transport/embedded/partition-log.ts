@@ -7,17 +7,26 @@
  * once that batch was written.
  */
 import type { LogRecord } from '../../model/record.ts'
-import type { Offset, Partition, Topic, TopicPartition } from '../../model/position.ts'
+import {
+  asOffset,
+  type Offset,
+  type Partition,
+  type Topic,
+  type TopicPartition,
+} from '../../model/position.ts'
+import { offsetOutOfRange } from '../log-errors.ts'
 import type { BatchHeader } from '../record-batch.ts'
 import type { Isolation } from '../transport.ts'
 import type { AbortedRanges } from './aborted-ranges.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import { padded, type EndRow, type PartitionKeys } from './index-rows.ts'
+import { padded, type CleanedRow, type EndRow, type PartitionKeys } from './index-rows.ts'
 import type { RowChange } from './log-index.ts'
+import { PartitionCleaning } from './partition-cleaning.ts'
 import { PartitionWriter, type Append, type WriterResources } from './partition-writer.ts'
 import type { ProducerSequences } from './producer-sequences.ts'
 import { readRegion, type BatchPlace, type RegionRead } from './region.ts'
-import type { Segment } from './segment.ts'
+import type { FoundSegment, SegmentList } from './segment-list.ts'
+import type { TopicPolicy } from './topic-policy.ts'
 
 /** What all partitions of a log share. */
 export interface LogResources extends WriterResources {
@@ -30,7 +39,11 @@ export interface PartitionState {
   readonly keys: PartitionKeys
   readonly folder: string
   readonly row: EndRow
-  readonly segments: Segment[]
+  /** The first offset that is kept. */
+  readonly start: number
+  readonly cleaned: CleanedRow
+  readonly policy: TopicPolicy
+  readonly segments: SegmentList
   /** First offsets of open transactions, by producer id. */
   readonly open: Map<number, number>
   readonly aborted: AbortedRanges
@@ -48,6 +61,15 @@ export interface ReadBounds {
   readonly place?: BatchPlace | undefined
 }
 
+/** What is looked for in the segments. */
+interface WantedRegion {
+  readonly offset: number
+  readonly place: BatchPlace | undefined
+  readonly limit: number
+  readonly maxBytes: number
+  readonly hides: (header: BatchHeader) => boolean
+}
+
 /** How a transaction ends. */
 export type Outcome = 'commit' | 'abort'
 
@@ -56,10 +78,13 @@ export class PartitionLog implements TopicPartition {
   readonly topic: Topic
   readonly partition: Partition
   readonly topicId: string
+  /** What retention and compaction do here. */
+  readonly cleaning: PartitionCleaning
   readonly #state: PartitionState
   readonly #buffers: BufferPool
   readonly #writer: PartitionWriter
   readonly #watchers = new Set<() => void>()
+  #start: number
   #end: number
   #failure: Error | undefined
 
@@ -69,6 +94,7 @@ export class PartitionLog implements TopicPartition {
     this.topicId = state.topicId
     this.#state = state
     this.#buffers = resources.buffers
+    this.#start = state.start
     this.#end = state.row.end
     this.#failure = state.damage
     this.#writer = new PartitionWriter(state, resources, {
@@ -78,17 +104,35 @@ export class PartitionLog implements TopicPartition {
         this.#notify()
       },
     })
+    this.cleaning = new PartitionCleaning(this, state, {
+      ...resources,
+      roll: () => this.#writer.roll(),
+      startMoved: (start) => {
+        this.#start = start
+        this.#notify()
+      },
+    })
+  }
+
+  /** Not damaged, not deleted, not closed. */
+  get isUsable(): boolean {
+    return this.#failure === undefined
+  }
+
+  /** Throws what stopped the partition. */
+  assertUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   /** The first offset that is kept. */
   get start(): Offset {
-    this.#assertUsable()
-    return 0 as Offset
+    this.assertUsable()
+    return this.#start as Offset
   }
 
   /** The end that a reader of this isolation has. Throws what stopped the partition. */
   endFor(isolation: Isolation): Offset {
-    this.#assertUsable()
+    this.assertUsable()
     let end = this.#end
     if (isolation === 'read_committed') {
       for (const first of this.#state.open.values()) end = Math.min(end, first)
@@ -106,7 +150,7 @@ export class PartitionLog implements TopicPartition {
 
   /** Appends; resolves with the offset of the last record once the index has it. */
   async append(append: Append): Promise<Offset> {
-    this.#assertUsable()
+    this.assertUsable()
     const { lastOffset, recorded } = await this.#writer.append(append)
     await recorded
     return lastOffset as Offset
@@ -136,32 +180,37 @@ export class PartitionLog implements TopicPartition {
 
   /**
    * Reads batches that lie together, the one with `offset` first; undefined where a reader of this
-   * isolation sees no more. Throws MILLRACE_LOG_DAMAGED, or what stopped the partition.
+   * isolation sees no more. Throws MILLRACE_OFFSET_OUT_OF_RANGE, MILLRACE_LOG_DAMAGED, or what stopped
+   * the partition.
    */
   async read(
     offset: number,
     { isolation, maxBytes, place }: ReadBounds,
   ): Promise<RegionRead | undefined> {
-    const limit = this.endFor(isolation)
-    if (offset >= limit) return undefined
     const hides = isolation === 'read_committed' ? this.#isAborted : shows
-    return await this.#readRegion({ offset, place, limit, maxBytes, hides })
+    return await this.#readInUse(() => {
+      const limit = this.endFor(isolation)
+      const range = { start: this.#start, end: this.#end }
+      if (offset < range.start || offset > range.end) {
+        throw offsetOutOfRange({ ...this.#at, offset: asOffset(offset) }, range)
+      }
+      return offset < limit ? { offset, place, limit, maxBytes, hides } : undefined
+    })
   }
 
   /** The record at an offset, whatever became of its transaction; undefined where there is none. */
   async readAt(
     offset: number,
   ): Promise<{ readonly record: LogRecord; readonly leaderEpoch: number } | undefined> {
-    if (offset >= this.endFor('read_uncommitted')) return undefined
-    const read = await this.#readRegion({
-      offset,
-      place: undefined,
-      limit: offset + 1,
-      maxBytes: 0,
-      hides: shows,
+    const read = await this.#readInUse(() => {
+      const isInside = offset < this.endFor('read_uncommitted') && offset >= this.#start
+      const limit = offset + 1
+      return isInside ? { offset, place: undefined, limit, maxBytes: 0, hides: shows } : undefined
     })
-    const record = read.records[0]
-    return record?.offset === offset ? { record, leaderEpoch: read.leaderEpoch } : undefined
+    const record = read?.records[0]
+    return read !== undefined && record?.offset === offset
+      ? { record, leaderEpoch: read.leaderEpoch }
+      : undefined
   }
 
   /** Producers that have a transaction open here. */
@@ -173,29 +222,56 @@ export class PartitionLog implements TopicPartition {
   async stop(failure: Error): Promise<void> {
     this.#failure = failure
     this.#notify()
+    await this.cleaning.settle()
     await this.#writer.settle()
     this.#state.open.clear()
   }
 
-  async #readRegion(from: {
-    readonly offset: number
-    readonly place: BatchPlace | undefined
-    readonly limit: number
-    readonly maxBytes: number
-    readonly hides: (header: BatchHeader) => boolean
-  }): Promise<RegionRead> {
-    const { offset, place, limit, maxBytes, hides } = from
-    const segment = this.#state.segments.findLast(({ base }) => base <= offset)
-    if (segment === undefined) throw new TypeError(`no segment holds offset ${offset}`)
+  /**
+   * Reads what `wanted` asks for. Cleaning may take the segment away meanwhile: its file may be
+   * missing, or the index may no longer know which of its records were aborted. Then the answer does
+   * not count, and what is wanted is looked for again where it is now.
+   */
+  async #readInUse(wanted: () => WantedRegion | undefined): Promise<RegionRead | undefined> {
+    for (;;) {
+      const want = wanted()
+      if (want === undefined) return undefined
+      const found = this.#state.segments.find(want.offset)
+      if (found === undefined) return this.#nothingBefore(this.#state.segments.firstBase)
+      try {
+        const read = await this.#readRegion(want, found)
+        if (!found.segment.isRetired) return read
+        read.release()
+      } catch (error) {
+        if (!found.segment.isRetired) throw error
+      }
+    }
+  }
+
+  async #readRegion(
+    { offset, place, limit, maxBytes, hides }: WantedRegion,
+    { segment, nextBase }: FoundSegment,
+  ): Promise<RegionRead> {
     await segment.load()
-    const whole = segment.region(offset)
-    const start = place?.segment === segment.base ? place.start : 0
+    const whole = segment.region(offset, nextBase)
+    const start = place?.segment === segment ? place.start : 0
     const isInside = start > whole.start && start < whole.end
-    const region = isInside ? { offset, start, end: whole.end } : whole
+    const region = isInside ? { ...whole, offset, start } : whole
     const { topic } = this
     const buffers = this.#buffers
     const bounds = { fromOffset: offset, limit, maxBytes }
     return await readRegion({ segment, region, topic, buffers, ...bounds, hides })
+  }
+
+  /** Compaction left nothing between the start and the first segment. */
+  #nothingBefore(nextOffset: number): RegionRead {
+    const nextPlace = { segment: this.#state.segments.last, start: 0 }
+    const nothing = { records: [], leaderEpoch: -1, sizeBytes: 0, release: () => {} }
+    return { ...nothing, nextOffset, nextPlace }
+  }
+
+  get #at(): TopicPartition {
+    return { topic: this.topic, partition: this.partition }
   }
 
   readonly #isAborted = ({ transactional, producerId, baseOffset }: BatchHeader): boolean =>
@@ -210,10 +286,6 @@ export class PartitionLog implements TopicPartition {
 
   #notify(): void {
     for (const run of this.#watchers) run()
-  }
-
-  #assertUsable(): void {
-    if (this.#failure !== undefined) throw this.#failure
   }
 }
 

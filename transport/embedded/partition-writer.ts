@@ -5,14 +5,17 @@
  */
 import { join } from 'node:path'
 import type { Clock } from '../../model/clock.ts'
+import { AT, readLong } from '../record-batch.ts'
 import { placeBatch } from '../record-batch-builder.ts'
 import type { FilePool } from './file-pool.ts'
-import { padded, type EndRow, type PartitionKeys } from './index-rows.ts'
+import { padded, type EndRow, type PartitionKeys, type SegmentRow } from './index-rows.ts'
 import type { Durability } from './limits.ts'
 import { diskError } from './folder-errors.ts'
 import type { LogIndex, RowChange } from './log-index.ts'
 import type { ProducerSequences } from './producer-sequences.ts'
-import { PLACE_BYTES, Segment } from './segment.ts'
+import { needsPlace, Segment } from './segment.ts'
+import type { SegmentList } from './segment-list.ts'
+import type { TopicPolicy } from './topic-policy.ts'
 
 /** What the writers of a log share. */
 export interface WriterResources {
@@ -20,6 +23,7 @@ export interface WriterResources {
   readonly index: LogIndex
   readonly files: FilePool
   readonly durability: Durability
+  /** For topics that name no `segment.bytes`. */
   readonly segmentBytes: number
   /** Stamped on what is written: how many times the folder was opened. */
   readonly leaderEpoch: number
@@ -61,7 +65,8 @@ interface Target {
   readonly segment: Segment
   readonly start: number
   /** The segment that this one follows, complete now. */
-  readonly complete: { readonly base: number; readonly bytes: number } | undefined
+  readonly complete: Segment | undefined
+  readonly now: number
 }
 
 /** The batches of a write with their places. */
@@ -71,6 +76,8 @@ interface Layout {
   readonly lastPlace: number
   readonly endOffset: number
   readonly endStart: number
+  /** The largest timestamp; -1 where no record has one. */
+  readonly newest: number
 }
 
 /** The writing end of one partition. */
@@ -79,7 +86,8 @@ export class PartitionWriter {
   readonly #watcher: WriteWatcher
   readonly #keys: PartitionKeys
   readonly #folder: string
-  readonly #segments: Segment[]
+  readonly #segments: SegmentList
+  readonly #policy: TopicPolicy
   readonly #sequences: ProducerSequences
   #nextOffset: number
   #nextStart: number
@@ -91,7 +99,8 @@ export class PartitionWriter {
       readonly keys: PartitionKeys
       readonly folder: string
       readonly row: EndRow
-      readonly segments: Segment[]
+      readonly segments: SegmentList
+      readonly policy: TopicPolicy
       readonly sequences: ProducerSequences
     },
     resources: WriterResources,
@@ -102,10 +111,11 @@ export class PartitionWriter {
     this.#keys = from.keys
     this.#folder = from.folder
     this.#segments = from.segments
+    this.#policy = from.policy
     this.#sequences = from.sequences
     this.#nextOffset = from.row.end
     this.#nextStart = from.row.bytes
-    this.#lastPlace = from.segments.at(-1)?.lastPlace ?? 0
+    this.#lastPlace = from.segments.last.lastPlace
   }
 
   /** The offset that the next write gets. */
@@ -116,6 +126,20 @@ export class PartitionWriter {
   /** Takes its turn, then writes. The result is in the segment; `recorded` tells when it counts. */
   append(append: Append): Promise<Written> {
     return this.#inTurn(() => this.#write(append))
+  }
+
+  /** Completes the segment that is written to, unless it is empty; the next write begins another one. */
+  roll(): Promise<void> {
+    return this.#inTurn(async () => {
+      const bytes = this.#nextStart
+      if (bytes === 0) return
+      const end: EndRow = { end: this.#nextOffset, segment: this.#nextOffset, bytes: 0 }
+      const rows = [{ key: this.#keys.end, value: end }, this.#completeRow(this.#segments.last)]
+      this.#segments.push(this.#newSegment())
+      this.#nextStart = 0
+      this.#lastPlace = 0
+      await this.#resources.index.write(rows, { sync: false })
+    })
   }
 
   /** Waits until the index was handed all that is under way. */
@@ -138,17 +162,19 @@ export class PartitionWriter {
       // What the index was given before is there when this is: also the append that this one repeats.
       return { lastOffset: before, recorded: this.#resources.index.write([], { sync: false }) }
     }
-    const target = this.#target(append.batches)
+    const now = this.#resources.clock.now()
+    const target = this.#target(append.batches, now)
     const layout = this.#lay(append.batches, target.start)
     await this.#put(layout, target)
     const baseOffset = this.#nextOffset
-    const sequence = this.#sequences.remember(sequenced, baseOffset, this.#resources.clock.now())
+    const sequence = this.#sequences.remember(sequenced, baseOffset, now)
+    noteTimes(layout, target)
     const rows = [
       ...this.#rows(layout, target),
       { key: `${this.#keys.sequencePrefix}${append.producerId}`, value: sequence },
       ...this.#watcher.written(append, baseOffset),
     ]
-    if (target.segment !== this.#segments.at(-1)) this.#segments.push(target.segment)
+    if (target.segment !== this.#segments.last) this.#segments.push(target.segment)
     this.#nextOffset = layout.endOffset
     this.#nextStart = layout.endStart
     this.#lastPlace = layout.lastPlace
@@ -158,18 +184,23 @@ export class PartitionWriter {
     }
   }
 
-  /** The last segment while there is room in it, else a new one. */
-  #target(batches: readonly SealedBatch[]): Target {
+  /** The last segment while there is room in it and it is not too old, else a new one. */
+  #target(batches: readonly SealedBatch[], now: number): Target {
     const bytes = batches.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     const start = this.#nextStart
-    const last = this.#segments.at(-1)
-    if (last !== undefined && (start === 0 || start + bytes <= this.#resources.segmentBytes)) {
-      return { segment: last, start, complete: undefined }
+    const { last } = this.#segments
+    const { segmentBytes, segmentMs } = this.#policy
+    const isDue = now - (last.since ?? now) >= segmentMs
+    if (start === 0 || (start + bytes <= segmentBytes && !isDue)) {
+      return { segment: last, start, complete: undefined, now }
     }
+    return { segment: this.#newSegment(), start: 0, complete: last, now }
+  }
+
+  #newSegment(): Segment {
     const path = segmentPath(this.#folder, this.#nextOffset)
     const file = { path, files: this.#resources.files, bytes: 0 }
-    const segment = new Segment(this.#nextOffset, file).startEmpty()
-    return { segment, start: 0, complete: last && { base: last.base, bytes: start } }
+    return new Segment(this.#nextOffset, file).startEmpty()
   }
 
   #lay(batches: readonly SealedBatch[], from: number): Layout {
@@ -177,11 +208,13 @@ export class PartitionWriter {
     let lastPlace = from === 0 ? 0 : this.#lastPlace
     let baseOffset = this.#nextOffset
     let start = from
+    let newest = -1
     for (const { parts, sizeBytes, recordCount } of batches) {
       const [head] = parts
       if (head === undefined) throw new TypeError('a batch without parts')
       placeBatch(head, { baseOffset, leaderEpoch: this.#resources.leaderEpoch })
-      if (start > 0 && (sizeBytes >= PLACE_BYTES || start - lastPlace >= PLACE_BYTES)) {
+      newest = Math.max(newest, readLong(head, AT.maxTimestamp))
+      if (needsPlace(start, sizeBytes, lastPlace)) {
         places.push([baseOffset, start])
         lastPlace = start
       }
@@ -189,7 +222,7 @@ export class PartitionWriter {
       start += sizeBytes
     }
     const buffers = batches.flatMap(({ parts }) => parts)
-    return { buffers, places, lastPlace, endOffset: baseOffset, endStart: start }
+    return { buffers, places, lastPlace, endOffset: baseOffset, endStart: start, newest }
   }
 
   async #put(layout: Layout, { segment, start }: Target): Promise<void> {
@@ -205,17 +238,24 @@ export class PartitionWriter {
     }
   }
 
-  #rows(layout: Layout, { segment, complete }: Target): readonly RowChange[] {
-    const end: EndRow = { end: layout.endOffset, segment: segment.base, bytes: layout.endStart }
+  #rows(layout: Layout, { segment, complete, now }: Target): readonly RowChange[] {
+    const { base, newest = now, since = now } = segment
+    const at = { end: layout.endOffset, segment: base, bytes: layout.endStart }
+    const end: EndRow = { ...at, newest, since }
     const rows: RowChange[] = [{ key: this.#keys.end, value: end }]
-    for (const [offset, at] of layout.places) {
-      rows.push({ key: `${this.#keys.batchPrefix}${padded(offset)}`, value: at })
+    for (const [offset, start] of layout.places) {
+      rows.push({ key: `${this.#keys.batchPrefix}${padded(offset)}`, value: start })
     }
-    if (complete !== undefined) {
-      const key = `${this.#keys.segmentPrefix}${padded(complete.base)}`
-      rows.push({ key, value: complete.bytes })
-    }
+    if (complete !== undefined) rows.push(this.#completeRow(complete))
     return rows
+  }
+
+  /** The row of the segment that was written to until now. */
+  #completeRow({ base, newest, rewrites }: Segment): RowChange {
+    const key = `${this.#keys.segmentPrefix}${padded(base)}`
+    const { clock } = this.#resources
+    const value: SegmentRow = { bytes: this.#nextStart, newest: newest ?? clock.now(), rewrites }
+    return { key, value }
   }
 
   async #record(
@@ -231,7 +271,13 @@ export class PartitionWriter {
   }
 }
 
-/** The file of the segment that begins at `base`: the name is padded so that files sort. */
-export function segmentPath(folder: string, base: number): string {
-  return join(folder, `${padded(base)}.log`)
+/** A record that came without a time counts from when it was written. */
+function noteTimes({ newest }: Layout, { segment, now }: Target): void {
+  segment.since ??= now
+  segment.newest = Math.max(segment.newest ?? -1, newest < 0 ? now : newest)
+}
+
+/** The file of the segment that begins at `base`: the name is padded so that files sort, and another one after each time it was rewritten. */
+export function segmentPath(folder: string, base: number, rewrites = 0): string {
+  return join(folder, rewrites === 0 ? `${padded(base)}.log` : `${padded(base)}-${rewrites}.log`)
 }

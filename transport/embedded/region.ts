@@ -1,7 +1,8 @@
 /**
  * Reads one region of a segment into one buffer and walks its batches: each must begin with the
  * offset that the one before left, and have the CRC it was written with. Anything else is damage,
- * because the index said that these bytes were acknowledged.
+ * because the index said that these bytes were acknowledged. In a segment that compaction rewrote a
+ * batch may begin later; what follows the last one is told by where the next region begins.
  */
 import { asError } from '../../model/errors.ts'
 import type { LogRecord } from '../../model/record.ts'
@@ -32,9 +33,9 @@ export interface RegionRequest {
   readonly hides: (header: BatchHeader) => boolean
 }
 
-/** The byte of a segment, named by its base offset, at which a batch begins. */
+/** The byte of a segment at which a batch begins. */
 export interface BatchPlace {
-  readonly segment: number
+  readonly segment: Segment
   readonly start: number
 }
 
@@ -45,7 +46,7 @@ export interface RegionRead {
   readonly nextOffset: number
   /** Where the batch with `nextOffset` begins, unless a new segment does. */
   readonly nextPlace: BatchPlace
-  /** Of all its batches: the stretch ends before one of another epoch. */
+  /** Of all its batches: the stretch ends before one of another epoch. -1 where compaction left none. */
   readonly leaderEpoch: number
   readonly sizeBytes: number
   readonly release: () => void
@@ -71,7 +72,7 @@ export async function readRegion(request: RegionRequest): Promise<RegionRead> {
   const sizeBytes = stretch.end - stretch.start
   const kept = keep(pooled, stretch, buffers)
   const { nextOffset, leaderEpoch } = stretch
-  const nextPlace = { segment: request.segment.base, start: region.start + stretch.end }
+  const nextPlace = { segment: request.segment, start: region.start + stretch.end }
   const records = decode(kept, stretch, request)
   if (records.length === 0) kept.release()
   return { records, nextOffset, nextPlace, leaderEpoch, sizeBytes, release: kept.release }
@@ -99,6 +100,7 @@ function findStretch(bytes: Buffer, request: RegionRequest): Stretch {
   let end = 0
   while (end < bytes.length && nextOffset < request.limit) {
     const header = checkedHeader(bytes, end, { request, expected: nextOffset })
+    if (header.baseOffset >= request.limit) break
     if (header.lastOffset < request.fromOffset) {
       start = end + header.sizeBytes
     } else {
@@ -110,7 +112,9 @@ function findStretch(bytes: Buffer, request: RegionRequest): Stretch {
     end += header.sizeBytes
     nextOffset = header.lastOffset + 1
   }
-  return { headers, leaderEpoch: leaderEpoch ?? 0, nextOffset, start, end }
+  const { endOffset = nextOffset } = request.region
+  if (end === bytes.length) nextOffset = Math.max(nextOffset, endOffset)
+  return { headers, leaderEpoch: leaderEpoch ?? -1, nextOffset, start, end }
 }
 
 /** A batch's header, if it is the one that must stand here. */
@@ -120,7 +124,11 @@ function checkedHeader(
   { request, expected }: { readonly request: RegionRequest; readonly expected: number },
 ): BatchHeader {
   const header = guarded(request, expected, () => readBatchHeader(bytes, at))
-  if (header.baseOffset === expected && header.lastOffset >= expected) return header
+  const { segment, region } = request
+  const follows =
+    segment.rewrites > 0 ? header.baseOffset >= expected : header.baseOffset === expected
+  const isBeforeNext = region.endOffset === undefined || header.lastOffset < region.endOffset
+  if (follows && isBeforeNext && header.lastOffset >= header.baseOffset) return header
   const what = `the batch at byte ${request.region.start + at} says offset ${header.baseOffset}`
   throw damaged(request, expected, what)
 }

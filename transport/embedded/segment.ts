@@ -11,12 +11,29 @@ import type { FilePool } from './file-pool.ts'
 /** See above. */
 export const PLACE_BYTES = 64 * 1024
 
+/** Whether the place of a batch at the byte `start` is kept. */
+export function needsPlace(start: number, sizeBytes: number, lastPlace: number): boolean {
+  return start > 0 && (sizeBytes >= PLACE_BYTES || start - lastPlace >= PLACE_BYTES)
+}
+
 /** A stretch of a segment that is read at once. */
 export interface Region {
   /** The base offset of the batch at its start. */
   readonly offset: number
   readonly start: number
   readonly end: number
+  /** Where the next stretch begins, which compaction may have left far behind the last batch; undefined at the end of the log. */
+  readonly endOffset: number | undefined
+}
+
+/** What is known of a segment's file. */
+export interface SegmentFile {
+  readonly path: string
+  readonly files: FilePool
+  readonly bytes: number
+  readonly newest?: number | undefined
+  readonly since?: number | undefined
+  readonly rewrites?: number
 }
 
 /** A segment of a partition. */
@@ -24,8 +41,16 @@ export class Segment {
   /** The offset of its first record, which names the file. */
   readonly base: number
   readonly path: string
+  /** How often compaction rewrote it: if ever, offsets may be missing between its batches. */
+  readonly rewrites: number
   /** Bytes that readers may see: whole batches that the index has. */
   bytes: number
+  /** The largest timestamp of its records; undefined where no row has it. */
+  newest: number | undefined
+  /** When its first record was written; undefined while it is empty, and once it is complete. */
+  since: number | undefined
+  /** Its records are elsewhere or gone, and its file goes: whoever was reading it looks again. */
+  isRetired = false
   readonly #files: FilePool
   /** Base offsets and byte places in ascending order; undefined until they are needed. */
   #places: { readonly offsets: number[]; readonly starts: number[] } | undefined
@@ -35,12 +60,15 @@ export class Segment {
 
   constructor(
     base: number,
-    file: { readonly path: string; readonly files: FilePool; readonly bytes: number },
+    file: SegmentFile,
     load: () => Promise<readonly (readonly [number, number])[]> = () => Promise.resolve([]),
   ) {
     this.base = base
     this.path = file.path
     this.bytes = file.bytes
+    this.newest = file.newest
+    this.since = file.since
+    this.rewrites = file.rewrites ?? 0
     this.#files = file.files
     this.#load = load
   }
@@ -54,7 +82,7 @@ export class Segment {
   async load(): Promise<void> {
     if (this.#places !== undefined) return
     this.#loading ??= this.#load().then((rows) => {
-      this.#places = { offsets: rows.map(([offset]) => offset), starts: rows.map(([, at]) => at) }
+      this.startWith(rows)
     })
     try {
       await this.#loading
@@ -66,7 +94,15 @@ export class Segment {
   /** A new segment has no places to load. */
   startEmpty(): this {
     this.#isNew = true
-    this.#places = { offsets: [], starts: [] }
+    return this.startWith([])
+  }
+
+  /** Knows its places, ascending, without loading them. */
+  startWith(places: readonly (readonly [number, number])[]): this {
+    this.#places = {
+      offsets: places.map(([offset]) => offset),
+      starts: places.map(([, at]) => at),
+    }
     return this
   }
 
@@ -76,8 +112,8 @@ export class Segment {
     this.#places?.starts.push(start)
   }
 
-  /** The stretch that holds the batch with `offset`, whose places must be loaded. */
-  region(offset: number): Region {
+  /** The stretch that holds the batch with `offset`, whose places must be loaded; `nextBase` is where the next segment begins. */
+  region(offset: number, nextBase?: number): Region {
     const { offsets, starts } = this.#places ?? { offsets: [], starts: [] }
     let low = 0
     let high = offsets.length
@@ -90,6 +126,7 @@ export class Segment {
       offset: offsets[low - 1] ?? this.base,
       start: starts[low - 1] ?? 0,
       end: Math.min(starts[low] ?? this.bytes, this.bytes),
+      endOffset: offsets[low] ?? nextBase,
     }
   }
 
@@ -141,7 +178,8 @@ export class Segment {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Waits until the disk has the names in a folder. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
   try {
     await folder.sync()

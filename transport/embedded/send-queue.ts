@@ -8,7 +8,7 @@ import type { Clock, Timer } from '../../model/clock.ts'
 import { asError } from '../../model/errors.ts'
 import { describePartition, type PartitionOffset } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
-import { recordTooLarge, unknownPartition } from '../log-errors.ts'
+import { recordTooLarge, recordWithoutKey, unknownPartition } from '../log-errors.ts'
 import { loneBatchBytes, recordBytesAtMost } from '../record-batch-builder.ts'
 import type { ProducerRecord } from '../transport.ts'
 import type { EmbeddedLog, TopicLog } from './embedded-log.ts'
@@ -69,7 +69,7 @@ export class SendQueue {
       return
     }
     const mostBytes = recordBytesAtMost(record)
-    const refusal = this.#refusal(record, { mostBytes, limitBytes: topic.maxMessageBytes })
+    const refusal = this.#refusal(record, topic, mostBytes)
     if (refusal !== undefined) {
       this.#fail(refusal)
       return
@@ -129,8 +129,10 @@ export class SendQueue {
 
   #refusal(
     record: ProducerRecord,
-    { mostBytes, limitBytes }: { readonly mostBytes: number; readonly limitBytes: number },
+    { policy, maxMessageBytes: limitBytes }: TopicLog,
+    mostBytes: number,
   ): Error | undefined {
+    if (record.key === null && policy.compacts) return recordWithoutKey(record)
     if (mostBytes > limitBytes) {
       const sizeBytes = loneBatchBytes(record)
       if (sizeBytes > limitBytes) return recordTooLarge(record, { sizeBytes, limitBytes })

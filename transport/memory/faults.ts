@@ -26,6 +26,7 @@ export type OperationKind =
   | 'describeTopics'
   | 'createTopics'
   | 'deleteTopics'
+  | 'deleteRecords'
   | 'offsets'
   | 'committedOffsets'
   | 'commitOffsets'

@@ -1,5 +1,5 @@
 /** The admin calls of a memory log: each one operation on the line. */
-import type { Offset, Topic, TopicPartition } from '../../model/position.ts'
+import type { Offset, PartitionOffset, Topic, TopicPartition } from '../../model/position.ts'
 import type {
   Admin,
   CommittedOffset,
@@ -33,6 +33,12 @@ export class MemoryAdmin implements Admin {
   deleteTopics(topics: readonly Topic[]): Promise<void> {
     return this.#line.run({ kind: 'deleteTopics' }, () => {
       for (const topic of topics) this.#broker.deleteTopic(topic)
+    })
+  }
+
+  deleteRecords(before: readonly PartitionOffset[]): Promise<void> {
+    return this.#line.run({ kind: 'deleteRecords' }, () => {
+      for (const at of before) this.#broker.topics.get(at).deleteBefore(at.offset)
     })
   }
 

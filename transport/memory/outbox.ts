@@ -18,7 +18,7 @@ import {
   type TopicPartition,
 } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
-import { recordTooLarge } from '../log-errors.ts'
+import { recordTooLarge, recordWithoutKey } from '../log-errors.ts'
 import type { ProducerRecord } from '../transport.ts'
 import type { Broker } from './broker.ts'
 import type { Line } from './faults.ts'
@@ -172,13 +172,16 @@ export class Outbox {
 
   /** Takes the records of the next batch off the queue: as many as fit, at least one. */
   #nextBatch({ at, queue }: Lane): ProducerRecord[] {
-    const limitBytes = this.#broker.topics.maxMessageBytes(at.topic)
+    const { topics } = this.#broker
+    const limitBytes = topics.maxMessageBytes(at.topic)
+    const needsKeys = topics.isCompacted(at.topic)
     const mostBytes = Math.min(BATCH_MAX_BYTES, limitBytes)
     let sizeBytes = BATCH_OVERHEAD_BYTES
     let count = 0
     for (const record of queue) {
       sizeBytes += recordSizeBytes(record)
       if (count > 0 && sizeBytes > mostBytes) break
+      if (needsKeys && record.key === null) throw recordWithoutKey(at)
       if (sizeBytes > limitBytes) throw recordTooLarge(at, { sizeBytes, limitBytes })
       count += 1
     }

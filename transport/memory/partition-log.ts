@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { asOffset, type Offset, type Partition, type Topic } from '../../model/position.ts'
 import type { LogRecord } from '../../model/record.ts'
-import { logTruncated, offsetOutOfRange } from '../log-errors.ts'
+import { deletionOutOfRange, logTruncated, offsetOutOfRange } from '../log-errors.ts'
 import type { FetchAnswer, FetchRequest } from '../prefetch.ts'
 import { CommittedFilter, TransactionIndex } from '../read-committed.ts'
 import type { ControlType } from '../record-batch.ts'
@@ -155,6 +155,15 @@ export class PartitionLog {
     const stored = this.#batches.filter((batch) => batch.baseOffset < limit)
     const shown = isolation === 'read_committed' ? this.#committed(stored, this.#start) : stored
     return shown.flatMap(({ records }) => records.filter((one) => one.offset >= this.#start))
+  }
+
+  /** Drops the records before an offset, as a client may: up to the last stable offset. */
+  deleteBefore(offset: Offset): void {
+    const { topic, partition, lastStableOffset: end } = this
+    if (offset > end) {
+      throw deletionOutOfRange({ topic, partition, offset }, { start: this.#start, end })
+    }
+    this.purgeBefore(offset)
   }
 
   /** Drops the records before an offset. */

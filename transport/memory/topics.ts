@@ -78,6 +78,12 @@ export class Topics {
     return found
   }
 
+  /** Whether of each key the last record is kept. */
+  isCompacted(topic: Topic): boolean {
+    const config = this.#topics.get(topic)?.description.config
+    return config?.['cleanup.policy']?.includes('compact') === true
+  }
+
   /** Bytes of the largest batch a topic takes. */
   maxMessageBytes(topic: Topic): number {
     const config = this.#topics.get(topic)?.description.config
