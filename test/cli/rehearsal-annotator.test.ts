@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,13 +10,14 @@ import { outputsOf, type Outputs } from '../video/pipeline-world.ts'
 import { folderWith, millrace, start, type Ended } from './millrace.ts'
 
 let folder = ''
-let clip = ''
 /** What comes out where nothing fails. */
 let undisturbed: Outputs
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-rehearsal-annotator-'))
-  clip = (await makeClip({ folder, size: 'small' })).path
+  const { path: clip } = await makeClip({ folder, size: 'small' })
+  const args = ['ingest', clip, '--embedded', 'data', '--chunk', '64KiB']
+  expect(await millrace(args, folder)).toMatchObject({ code: 0 })
   await using own = await ingested()
   const { ended } = await runAgainst(own.path, [])
   expect(ended).toMatchObject({ code: 0 })
@@ -28,8 +29,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 /** A folder with the clip in its log. */
 async function ingested(): Promise<Awaited<ReturnType<typeof folderWith>>> {
   const own = await folderWith()
-  const ended = await millrace(['ingest', clip, '--embedded', 'data', '--chunk', '64KiB'], own.path)
-  expect(ended).toMatchObject({ code: 0 })
+  await cp(join(folder, 'data'), join(own.path, 'data'), { recursive: true })
   return own
 }
 
@@ -61,8 +61,9 @@ async function outputsIn(path: string): Promise<Outputs> {
   return await outputsOf({ ...log, clock })
 }
 
+// Every kind of failure, at several places of the stream: test/video/pipeline-failures.test.ts.
 describe('an annotator that fails in passing', () => {
-  test.each(['in-band', 'status', 'resource-exhausted', 'die'])(
+  test.each(['in-band', 'die'])(
     '%s: the run goes on and its outputs are those of an undisturbed one',
     async (how) => {
       await using own = await ingested()
@@ -76,19 +77,18 @@ describe('an annotator that fails in passing', () => {
 
 describe('an annotator that fails for good', () => {
   test.each([
-    ['in-band', '3', 'INVALID_ARGUMENT', 6],
-    ['status', '7', 'PERMISSION_DENIED', 6],
-    ['status', '14', 'UNAVAILABLE', 5],
+    ['in-band', '3', 'INVALID_ARGUMENT'],
+    ['status', '7', 'PERMISSION_DENIED'],
   ])(
     '%s with code %s: the run says so and ends, and the next one completes',
-    async (how, status, name, code) => {
+    async (how, status, name) => {
       await using own = await ingested()
       const rehearsal = ['--rehearse', how, '--rehearse-code', status, '--rehearse-times', '100']
       const { ended } = await runAgainst(own.path, rehearsal)
       expect(ended.stderr).toMatch(
         new RegExp(`^millrace: .*${name}.*\\[MILLRACE_ENRICH_FAILED\\]$`, 'm'),
       )
-      expect(ended).toMatchObject({ code, stdout: '' })
+      expect(ended).toMatchObject({ code: 6, stdout: '' })
       expect((await runAgainst(own.path, [])).ended).toMatchObject({ code: 0 })
       expect(await outputsIn(own.path)).toEqual(undisturbed)
     },

@@ -78,6 +78,21 @@ describe.concurrent("the demo with a file of one's own", () => {
   }
 })
 
+describe('chunks that the topic does not take', () => {
+  test('are refused before anything of them is written', async () => {
+    await using own = await folderWith()
+    const ingest = (chunk: string, id: string) =>
+      millrace(['ingest', clip, '--embedded', own.path, '--chunk', chunk, '--id', id])
+    expect(await ingest('64KiB', 'small')).toMatchObject({ code: 0 })
+    const ended = await ingest('1MiB', 'large')
+    expect(ended.stderr).toMatch(/^millrace: .*videos\.raw.*\[MILLRACE_CHUNK_TOO_LARGE\]$/m)
+    expect(ended).toMatchObject({ code: 3, stdout: '' })
+    await using log = await openLog(own.path, { clock: systemClock(), existing: true })
+    const chunks = await rawChunks({ ...log, clock: systemClock() })
+    expect(new Set(chunks.map(({ key }) => key.videoId))).toEqual(new Set(['small']))
+  })
+})
+
 describe('a file that changes while it is read', () => {
   test('ends the ingest, is never taken for complete, and is ingested whole when it stands still', async () => {
     const file = place('growing.mp4')
