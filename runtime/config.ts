@@ -48,9 +48,9 @@ export type StateLocation =
 export interface StreamsLimits {
   /** How often a unit commits. Default 100 under exactly-once, 30,000 otherwise. */
   readonly commitIntervalMs: number
-  /** A commit begins early when this many bytes of outputs and state wait for one. Default 64 MiB. */
+  /** A commit begins early when this many bytes of outputs and state wait for one. Default 16 MiB. */
   readonly commitBytes: number
-  /** Outputs of the next commit that may wait for the one on its way. Default 64 MiB. */
+  /** Outputs of the next commit that may wait for the one on its way. Default 16 MiB. */
   readonly heldBytes: number
   /** How long an unknown commit outcome is asked for before the unit starts over. Default 30,000. */
   readonly commitRetryMs: number
@@ -58,9 +58,9 @@ export interface StreamsLimits {
   readonly transactionTimeoutMs: number
   /** Offsets are committed anew after this long without a record, for logs forget old ones. Default 12 hours. */
   readonly recommitMs: number
-  /** Bytes fetched ahead, per unit. Default 32 MiB. */
+  /** Bytes fetched ahead, per unit. Default 16 MiB. */
   readonly prefetchBytes: number
-  /** Bytes of values kept for the references that stand for them, per process. Default 64 MiB. */
+  /** Bytes of values kept for the references that stand for them, per process. Default 32 MiB. */
   readonly payloadBytes: number
   /** Longest time a committed write waits to be written to LevelDB. Default 2,000. */
   readonly flushIntervalMs: number
@@ -84,13 +84,13 @@ export interface StreamsLimits {
 
 const DEFAULT_LIMITS: StreamsLimits = {
   commitIntervalMs: 100,
-  commitBytes: 64 * 1024 * 1024,
-  heldBytes: 64 * 1024 * 1024,
+  commitBytes: 16 * 1024 * 1024,
+  heldBytes: 16 * 1024 * 1024,
   commitRetryMs: 30_000,
   transactionTimeoutMs: 60_000,
   recommitMs: 12 * 60 * 60 * 1000,
-  prefetchBytes: 32 * 1024 * 1024,
-  payloadBytes: 64 * 1024 * 1024,
+  prefetchBytes: 16 * 1024 * 1024,
+  payloadBytes: 32 * 1024 * 1024,
   flushIntervalMs: 2_000,
   flushBytes: 16 * 1024 * 1024,
   stateCacheBytes: 16 * 1024 * 1024,
