@@ -51,7 +51,7 @@ async function bench(cases: readonly BenchCase[]): Promise<void> {
   const { quick, json, seconds, profile } = values
   const settings: BenchSettings = {
     sizeBytes: wholeNumber('--size', parseBytes(values.size ?? (quick ? '128MiB' : '1GiB'))),
-    records: wholeNumber('--records', Number(values.records ?? (quick ? 500_000 : 1_000_000))),
+    records: wholeNumber('--records', Number(values.records ?? (quick ? 200_000 : 1_000_000))),
   }
   const repeat = wholeNumber('--repeat', Number(values.repeat ?? (quick ? 1 : 3)))
   const startMs = performance.now()
