@@ -1,12 +1,12 @@
 /** What kind of file a video is, told by its first bytes and not by its name. */
+import { packetStride } from './mpegts-packets.ts'
 
-/** The containers that are told apart. Only mp4 and mov have a byte-to-time map; the others are sliced without times. */
+/** The containers that are told apart. Of mp4, mov and mpegts the times of frames are known; the others are sliced without times. */
 export type Container = 'mp4' | 'mov' | 'webm' | 'matroska' | 'mpegts' | 'flv'
 
 /** How many bytes of a file are looked at. */
 export const DETECTION_BYTES = 4096
 
-const TS_PACKET_BYTES = 188
 const EBML = 0x1a45dfa3
 /** What old QuickTime files, which have no `ftyp`, begin with. */
 const QUICKTIME_FIRST_BOXES: ReadonlySet<string> = new Set([
@@ -26,23 +26,11 @@ export function detectContainer(head: Buffer): Container | undefined {
   if (QUICKTIME_FIRST_BOXES.has(type)) return 'mov'
   if (head.readUInt32BE(0) === EBML) return head.includes('webm') ? 'webm' : 'matroska'
   if (head.toString('latin1', 0, 3) === 'FLV') return 'flv'
-  return isTransportStream(head) ? 'mpegts' : undefined
+  return packetStride(head) === undefined ? undefined : 'mpegts'
 }
 
 /** `ftyp` also begins still pictures (HEIF, AVIF), which are no movies. */
 function isMovie(brand: string): Container | undefined {
   if (brand === 'qt  ') return 'mov'
   return ['heic', 'heix', 'mif1', 'avif'].includes(brand) ? undefined : 'mp4'
-}
-
-/** A sync byte at the start of each of the first packets; with time stamps (M2TS) a packet has four bytes more in front. */
-function isTransportStream(head: Buffer): boolean {
-  for (const extra of [0, 4]) {
-    const stride = TS_PACKET_BYTES + extra
-    const packets = Math.min(8, Math.floor(head.length / stride))
-    let synced = packets >= 2
-    for (let i = 0; i < packets; i += 1) synced &&= head[i * stride + extra] === 0x47
-    if (synced) return true
-  }
-  return false
 }

@@ -1,6 +1,7 @@
 /** What an ingest has to do, decided from the video's row before anything is written. */
 import type { ProbedVideo } from './probe.ts'
 import type { VideoState } from './schemas.ts'
+import type { VideoSummary } from './slice-times.ts'
 import { sliceCount } from './slicer.ts'
 import { VideoError } from './video-error.ts'
 
@@ -45,6 +46,22 @@ export function idTaken(file: IngestedFile, row: VideoState): VideoError {
   )
 }
 
+/** What the row of a video says of its times: null where nothing is known, or not yet. */
+export type TimeFacts = Pick<
+  VideoState,
+  'durationUs' | 'frames' | 'frameRate' | 'constantFrameRate'
+>
+
+/** The facts of a whole video. */
+export function timeFacts(times: VideoSummary | null): TimeFacts {
+  if (times === null) {
+    return { durationUs: null, frames: null, frameRate: null, constantFrameRate: null }
+  }
+  const { durationUs, frames, constantFrameRate } = times
+  const frameRate = durationUs === 0 ? null : (frames * 1e6) / durationUs
+  return { durationUs, frames, frameRate, constantFrameRate }
+}
+
 /** The row of a video of which nothing is in the log yet. */
 export function firstRow(
   file: IngestedFile,
@@ -56,7 +73,6 @@ export function firstRow(
 ): VideoState {
   const { video, videoId, sizeBytes, fingerprint } = file
   const { times, track, stream } = video
-  const seconds = (times?.durationUs ?? 0) / 1e6
   return {
     videoId,
     name,
@@ -67,10 +83,7 @@ export function firstRow(
     streamBytes: stream.sizeBytes,
     chunkBytes,
     chunks: sliceCount(stream.sizeBytes, chunkBytes),
-    durationUs: times?.durationUs ?? null,
-    frames: times?.frames ?? null,
-    frameRate: times === null || seconds === 0 ? null : times.frames / seconds,
-    constantFrameRate: times?.constantFrameRate ?? null,
+    ...timeFacts(times),
     codec: track?.codec ?? null,
     width: track?.width ?? null,
     height: track?.height ?? null,

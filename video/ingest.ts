@@ -39,11 +39,11 @@ export interface IngestOptions {
   readonly transport: Transport
   readonly registry: Registry
   readonly clock: Clock
-  /** The video file: mp4 or mov (with times), webm, mkv, ts or flv (without). */
+  /** The video file: mp4, mov or ts (with times), webm, mkv or flv (without). */
   readonly path: string
   /** The video's id. Default: a hash of the file's size, first and last MiB, 32 hexadecimal digits. */
   readonly id?: string | undefined
-  /** Default: DEFAULT_CHUNK_BYTES. A video that was begun goes on with the size it was begun with. */
+  /** Default: DEFAULT_CHUNK_BYTES. Of a ts, the largest multiple of its packets below it. A video that was begun goes on with the size it was begun with. */
   readonly chunkBytes?: number | undefined
   /** Partitions of topics that have to be made. Default: 1. */
   readonly partitions?: number | undefined

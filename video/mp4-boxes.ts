@@ -21,10 +21,12 @@ export interface BoxBytes {
   readonly place: string
 }
 
-/** No real file has more boxes side by side; a hostile one would otherwise cost a read for each 8 bytes. */
-export const MAX_TOP_LEVEL_BOXES = 100_000
+/** Nine hours in fragments of one frame each; a box costs memory. */
+export const MAX_TOP_LEVEL_BOXES = 1_000_000
 
 const HEADER_BYTES = 16
+/** What is read at once: of many small boxes side by side, some hundred headers. */
+const WINDOW_BYTES = 4096
 
 /**
  * The boxes of a whole file. Rejects with MILLRACE_VIDEO_TRUNCATED where a box goes beyond the end of
@@ -35,8 +37,13 @@ export async function topLevelBoxes(source: VideoSource): Promise<readonly Box[]
   const { place, sizeBytes } = source
   const boxes: Box[] = []
   let sawHeader = false
+  let window: { readonly at: number; readonly bytes: Buffer } = { at: 0, bytes: Buffer.alloc(0) }
   for (let at = 0; at < sizeBytes; at = boxes.at(-1)?.end ?? sizeBytes) {
-    const head = await readBytes(source, at, Math.min(HEADER_BYTES, sizeBytes - at))
+    if (at + Math.min(HEADER_BYTES, sizeBytes - at) > window.at + window.bytes.length) {
+      const length = Math.min(WINDOW_BYTES, sizeBytes - at)
+      window = { at, bytes: await readBytes(source, at, length) }
+    }
+    const head = window.bytes.subarray(at - window.at)
     const box = headerAt({ bytes: head, place }, 0, sizeBytes - at)
     if (box === undefined) {
       if (!sawHeader) throw corrupt(place, `the box at byte ${at} has an impossible length`)

@@ -8,12 +8,14 @@
 import { readEdits, type Edit } from './mp4-edit-list.ts'
 import {
   boxesIn,
+  childBox,
   corrupt,
   readTimescale,
   requiredBox,
   type Box,
   type BoxBytes,
 } from './mp4-boxes.ts'
+import { BoxFields } from './box-fields.ts'
 import { fillChunkOffsets, fillSizes, sampleCount } from './mp4-sample-places.ts'
 import { fillTimes } from './mp4-sample-times.ts'
 import { VideoError } from './video-error.ts'
@@ -42,16 +44,49 @@ export interface SampleTable {
 }
 
 /**
- * Reads the first video track of a `moov` box, given whole. Throws MILLRACE_NO_VIDEO_TRACK,
- * MILLRACE_VIDEO_FRAGMENTED, MILLRACE_VIDEO_UNSUPPORTED (encrypted, or a compressed header) or
+ * Reads the first video track with frames of a `moov` box, given whole. Throws
+ * MILLRACE_NO_VIDEO_TRACK, MILLRACE_VIDEO_UNSUPPORTED (encrypted, or a compressed header) or
  * MILLRACE_VIDEO_CORRUPT.
  */
 export function readSampleTable(moov: BoxBytes): SampleTable {
+  const root = headerRoot(moov)
+  const track = videoTracks(moov, root).find(({ stbl }) => sampleCount(moov, stbl) > 0)
+  if (track === undefined) throw noVideoTrack(moov, root)
+  return readTrack(moov, root, track)
+}
+
+/** A track with a picture. */
+export interface VideoTrack {
+  readonly trak: Box
+  readonly mdia: Box
+  readonly stbl: Box
+}
+
+/** The header's outer box. Throws MILLRACE_VIDEO_UNSUPPORTED where it is compressed. */
+export function headerRoot(moov: BoxBytes): Box {
   const [root] = boxesIn(moov, 0, moov.bytes.length)
   if (root === undefined) throw corrupt(moov.place, 'its header is empty')
-  assertReadable(moov, root)
-  const track = videoTrack(moov, root)
-  const { timescale, entry, stbl } = track
+  if (childBox(moov, root, 'cmov') !== undefined) {
+    throw unsupported(moov.place, 'its header is compressed')
+  }
+  return root
+}
+
+/** The tracks with a picture, in the file's order. */
+export function videoTracks(moov: BoxBytes, root: Box): readonly VideoTrack[] {
+  return tracksOf(moov, root)
+    .filter(({ kind }) => kind === 'vide')
+    .map(({ trak, mdia }) => {
+      const stbl = requiredBox(moov, requiredBox(moov, mdia, 'minf'), 'stbl')
+      return { trak, mdia, stbl }
+    })
+}
+
+/** What the header itself lists of a track: of a fragmented file's, usually no frame. */
+export function readTrack(moov: BoxBytes, root: Box, track: VideoTrack): SampleTable {
+  const { trak, mdia, stbl } = track
+  const timescale = timescaleOf(moov, mdia)
+  const entry = sampleEntry(moov, stbl)
   const count = sampleCount(moov, stbl)
   const table = {
     codec: moov.bytes.toString('latin1', entry + 4, entry + 8),
@@ -64,54 +99,45 @@ export function readSampleTable(moov: BoxBytes): SampleTable {
     times: new Float64Array(count),
     durations: new Uint32Array(count),
     sync: new Uint8Array(count),
-    edits: readEdits(moov, { root, trak: track.trak, timescale }),
+    edits: readEdits(moov, { root, trak, timescale }),
   }
+  if (count === 0) return table
   fillSizes(moov, stbl, table.sizes)
   fillChunkOffsets(moov, stbl, table)
   fillTimes(moov, stbl, table)
   return table
 }
 
-interface VideoTrack {
-  readonly trak: Box
-  readonly stbl: Box
-  readonly timescale: number
-  /** Where the first sample entry begins. */
-  readonly entry: number
+/** The number by which fragments name a track. */
+export function trackId(moov: BoxBytes, { trak }: VideoTrack): number {
+  const fields = new BoxFields(moov, requiredBox(moov, trak, 'tkhd'))
+  fields.take(fields.version === 1 ? 16 : 8)
+  return fields.uint32()
+}
+
+/** The error for a file without a picture. */
+export function noVideoTrack(moov: BoxBytes, root: Box): VideoError {
+  const kinds = tracksOf(moov, root).map(({ kind }) => kind)
+  return new VideoError(
+    'MILLRACE_NO_VIDEO_TRACK',
+    `${moov.place} has no video track with frames (its tracks: ${kinds.join(', ') || 'none'}): ingest a file with a picture.`,
+    { place: moov.place },
+  )
 }
 
 /** Bytes of a sample entry up to its height: header, reserved, index, 16 reserved, width, height. */
 const VISUAL_ENTRY_BYTES = 36
 
-function assertReadable(moov: BoxBytes, root: Box): void {
-  const types = new Set(boxesIn(moov, root.bodyStart, root.end).map((box) => box.type))
-  if (types.has('mvex')) {
-    throw new VideoError(
-      'MILLRACE_VIDEO_FRAGMENTED',
-      `${moov.place} is a fragmented mp4, which cannot be sliced with times yet. Rewrite it first: ffmpeg -i in.mp4 -c copy out.mp4`,
-      { place: moov.place },
-    )
-  }
-  if (types.has('cmov')) throw unsupported(moov.place, 'its header is compressed')
-}
-
-function videoTrack(moov: BoxBytes, root: Box): VideoTrack {
-  const tracks: string[] = []
-  for (const trak of boxesIn(moov, root.bodyStart, root.end)) {
-    if (trak.type !== 'trak') continue
-    const mdia = requiredBox(moov, trak, 'mdia')
-    const kind = handlerOf(moov, mdia)
-    tracks.push(kind)
-    if (kind !== 'vide') continue
-    const stbl = requiredBox(moov, requiredBox(moov, mdia, 'minf'), 'stbl')
-    if (sampleCount(moov, stbl) === 0) continue
-    return { trak, stbl, timescale: timescaleOf(moov, mdia), entry: sampleEntry(moov, stbl) }
-  }
-  throw new VideoError(
-    'MILLRACE_NO_VIDEO_TRACK',
-    `${moov.place} has no video track with frames (its tracks: ${tracks.join(', ') || 'none'}): ingest a file with a picture.`,
-    { place: moov.place },
-  )
+function tracksOf(
+  moov: BoxBytes,
+  root: Box,
+): readonly { readonly trak: Box; readonly mdia: Box; readonly kind: string }[] {
+  return boxesIn(moov, root.bodyStart, root.end)
+    .filter(({ type }) => type === 'trak')
+    .map((trak) => {
+      const mdia = requiredBox(moov, trak, 'mdia')
+      return { trak, mdia, kind: handlerOf(moov, mdia) }
+    })
 }
 
 function handlerOf(moov: BoxBytes, mdia: Box): string {

@@ -5,8 +5,12 @@
 import { detectContainer, DETECTION_BYTES, type Container } from './containers.ts'
 import { headerFirst, isHeaderLast } from './faststart.ts'
 import { corrupt, topLevelBoxes, truncated, type Box } from './mp4-boxes.ts'
+import { isFragmented, readFragments } from './mp4-fragments.ts'
 import { readSampleTable, type SampleTable } from './mp4-sample-table.ts'
+import { probeTransportStream } from './mpegts-probe.ts'
+import { readTransportMap, TransportTimes } from './mpegts-times.ts'
 import { PiecewiseStream, type Piece } from './piecewise-stream.ts'
+import type { SliceTimes } from './slice-times.ts'
 import { TimeMap } from './time-map.ts'
 import { VideoError } from './video-error.ts'
 import { readBytes, type VideoSource } from './video-source.ts'
@@ -20,8 +24,14 @@ export interface ProbedVideo {
   readonly layout: StreamLayout
   /** What is sliced. */
   readonly stream: PiecewiseStream
-  /** Bytes and times; null for a container without a map. */
+  /** Bytes and times of all of it, where the file says them at once; null where it has to be read for them, or says none. */
   readonly times: TimeMap | null
+  /** Begins a walk through the stream that tells when its slices are shown; null for a container that says no times. */
+  readonly openTimes: () => SliceTimes | null
+  /** Reads the whole stream for its map where it is not known yet; null for a container that says no times. */
+  readonly readTimes: () => Promise<TimeMap | null>
+  /** Slices should begin at multiples of so many bytes, so that no packet is cut in two. */
+  readonly packetBytes: number
   /** What the video track says of itself; null where it was not read. */
   readonly track: VideoTrackFacts | null
 }
@@ -29,8 +39,9 @@ export interface ProbedVideo {
 /** The picture and how it is coded. */
 export interface VideoTrackFacts {
   readonly codec: string
-  readonly width: number
-  readonly height: number
+  /** Pixels; null where it was not read. */
+  readonly width: number | null
+  readonly height: number | null
 }
 
 /** A header of hours of video with sound has tens of megabytes; it is held in memory. */
@@ -52,7 +63,19 @@ export async function probeVideo(file: VideoSource): Promise<ProbedVideo> {
   }
   if (container === 'mp4' || container === 'mov') return probeMp4(file, container)
   const stream = new PiecewiseStream(file, [whole(file)])
-  return { container, layout: 'asIs', stream, times: null, track: null }
+  const plain = { container, layout: 'asIs', stream, times: null } as const
+  if (container !== 'mpegts') {
+    const [openTimes, readTimes] = [() => null, async () => null]
+    return { ...plain, openTimes, readTimes, packetBytes: 1, track: null }
+  }
+  const transport = await probeTransportStream(file, head)
+  return {
+    ...plain,
+    openTimes: () => new TransportTimes(stream, transport),
+    readTimes: () => readTransportMap(stream, transport),
+    packetBytes: transport.stride,
+    track: { codec: transport.picture.codec, width: null, height: null },
+  }
 }
 
 async function probeMp4(file: VideoSource, container: Container): Promise<ProbedVideo> {
@@ -63,10 +86,16 @@ async function probeMp4(file: VideoSource, container: Container): Promise<Probed
   }
   const header = { bytes: await readHeader(file, moov), place: file.place }
   const layout = { boxes, moov }
+  const fragmented = isFragmented(header)
   if (!isHeaderLast(layout)) {
     const stream = new PiecewiseStream(file, [whole(file)])
-    return described({ container, layout: 'asIs', stream }, readSampleTable(header))
+    const table = fragmented
+      ? await readFragments({ file, boxes, moov: header })
+      : readSampleTable(header)
+    return described({ container, layout: 'asIs', stream }, table)
   }
+  // What its fragments say of their places would have to be rewritten as well; no recorder makes such a file.
+  if (fragmented) throw headerBehindFragments(file.place)
   // Read before it is rewritten: what makes a header unreadable should be said in its own words.
   readSampleTable(header)
   const moved = headerFirst(layout, header)
@@ -87,7 +116,25 @@ function described(
 ): ProbedVideo {
   assertInside(table, stream)
   const { codec, width, height } = table
-  return { container, layout, stream, times: new TimeMap(table), track: { codec, width, height } }
+  const times = new TimeMap(table)
+  return {
+    container,
+    layout,
+    stream,
+    times,
+    openTimes: () => times,
+    readTimes: async () => times,
+    packetBytes: 1,
+    track: { codec, width, height },
+  }
+}
+
+function headerBehindFragments(place: string): VideoError {
+  return new VideoError(
+    'MILLRACE_VIDEO_FRAGMENTED',
+    `${place} is a fragmented mp4 whose header lies behind its media, which cannot be read as a stream. Rewrite it first: ffmpeg -i in.mp4 -c copy out.mp4`,
+    { place },
+  )
 }
 
 /** A file can be cut off inside its media although all its boxes fit: some writers give the last box no length. */

@@ -1,6 +1,7 @@
 /** Cuts a video's stream into slices of one size, each with the time of its frames. */
-import type { ProbedVideo } from './probe.ts'
+import type { SliceTimes } from './slice-times.ts'
 import type { TimeRange } from './time-map.ts'
+import type { VideoSource } from './video-source.ts'
 
 /** A part of the stream. */
 export interface Slice {
@@ -19,9 +20,14 @@ export function sliceCount(streamBytes: number, chunkBytes: number): number {
   return Math.ceil(streamBytes / chunkBytes)
 }
 
-/** The slices of a stream in order. */
+/** `chunkBytes` for a stream that is made of packets: the largest multiple of `packetBytes` that is not more, so that none is cut in two. */
+export function wholePackets(chunkBytes: number, packetBytes: number): number {
+  return Math.max(1, Math.floor(chunkBytes / packetBytes)) * packetBytes
+}
+
+/** The slices of a stream in order, with their times where `times` walks through it. */
 export async function* slices(
-  { stream, times }: Pick<ProbedVideo, 'stream' | 'times'>,
+  { stream, times }: { readonly stream: VideoSource; readonly times: SliceTimes | null },
   chunkBytes: number,
 ): AsyncGenerator<Slice> {
   const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(Math.min(chunkBytes, stream.sizeBytes)))
@@ -30,6 +36,6 @@ export async function* slices(
     const end = Math.min(offset + chunkBytes, stream.sizeBytes)
     const bytes = (buffers[index % 2] ?? Buffer.alloc(0)).subarray(0, end - offset)
     await stream.read(offset, bytes)
-    yield { index, offset, bytes, times: times?.rangeOf(offset, end) ?? null }
+    yield { index, offset, bytes, times: (await times?.rangeOf(offset, end)) ?? null }
   }
 }

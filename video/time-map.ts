@@ -8,6 +8,8 @@
  */
 import { present } from './presentation.ts'
 import type { SampleTable } from './mp4-sample-table.ts'
+import type { SliceTimes } from './slice-times.ts'
+import { microseconds } from './ticks.ts'
 
 /** A stretch of time: `[startUs, endUs)`, microseconds from the first shown frame. */
 export interface TimeRange {
@@ -24,7 +26,7 @@ export interface PlacedFrame extends TimeRange {
 }
 
 /** The frames of one video, by byte and by time. */
-export class TimeMap {
+export class TimeMap implements SliceTimes {
   /** How many frames are shown. */
   readonly frames: number
   /** When the last frame ends. */
@@ -117,12 +119,6 @@ export class TimeMap {
     }
     return this.frames < 2 || longest - shortest <= 2
   }
-}
-
-/** Ticks to whole microseconds, rounded to the nearest, exact for every time a double can count. */
-function microseconds(ticks: number, timescale: number): number {
-  const seconds = Math.floor(ticks / timescale)
-  return seconds * 1e6 + Math.round(((ticks - seconds * timescale) * 1e6) / timescale)
 }
 
 /** The samples that are shown, in the order of their bytes. */

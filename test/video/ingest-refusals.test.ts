@@ -8,7 +8,7 @@ import { RAW_TOPIC, VIDEOS_TOPIC, videoTopics } from '../../video/topics.ts'
 import { VideoError } from '../../video/video-error.ts'
 import { ffmpeg, H264, PICTURE, SOUND, temporaryFolder, words } from './ffmpeg-clips.ts'
 import { logEnd, openWorld, rawChunks, videoRows, type LogWorld } from './log-world.ts'
-import { box } from './mp4-crafting.ts'
+import { box, craft } from './mp4-crafting.ts'
 
 let folder = ''
 let remove = async (): Promise<void> => {}
@@ -132,11 +132,15 @@ const REFUSED: readonly [string, string, () => Promise<string>, RegExp][] = [
     /not a video/,
   ],
   [
-    'in fragments',
+    'in fragments with its header behind them',
     'MILLRACE_VIDEO_FRAGMENTED',
     async () => {
-      const flags = words('-movflags frag_keyframe+empty_moov')
-      await ffmpeg(...PICTURE, ...H264, ...flags, place('fragments.mp4'))
+      const whole = place('whole.mp4')
+      await ffmpeg(...PICTURE, ...H264, whole)
+      const fragmented = craft(await readFile(whole), (type, body) =>
+        type === 'mvhd' ? Buffer.concat([box('mvhd', body), box('mvex')]) : undefined,
+      )
+      await writeFile(place('fragments.mp4'), fragmented)
       return place('fragments.mp4')
     },
     /ffmpeg -i in.mp4 -c copy out.mp4/,
@@ -234,7 +238,6 @@ describe('ingest of containers without a map', () => {
   test.each<[string, readonly string[]]>([
     ['webm', words('-c:v libvpx -b:v 300k -f webm')],
     ['matroska', [...H264, ...words('-f matroska')]],
-    ['mpegts', [...H264, ...words('-f mpegts')]],
     ['flv', [...H264, ...words('-f flv')]],
   ])('slices %s without times', async (container, coding) => {
     await using world = await openWorld()

@@ -4,6 +4,9 @@
  * milliseconds in the second hour of a video. Times are microseconds from the first frame, rounded as
  * the time map of an mp4 rounds, so that both give the same number for the same frame.
  */
+import { microseconds } from '../ticks.ts'
+
+/** Reads the times; they are taken one by one. */
 export class ShowinfoReader {
   /** Times that nobody has taken yet, oldest first. */
   readonly #times: number[] = []
@@ -90,8 +93,3 @@ const MAX_LINE_CHARACTERS = 65_536
 
 const FRAME_LINE = /^\[Parsed_showinfo_\d+ @ [^\]]*\] n: *\d+ pts: *(-?\d+|NOPTS)/
 const CONFIG_LINE = /^\[Parsed_showinfo_\d+ @ [^\]]*\] config in time_base: (\d+)\/(\d+)/
-
-function microseconds(ticks: number, denominator: number): number {
-  const seconds = Math.floor(ticks / denominator)
-  return seconds * 1e6 + Math.round(((ticks - seconds * denominator) * 1e6) / denominator)
-}
