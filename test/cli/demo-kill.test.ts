@@ -9,7 +9,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
-import { PHASES, remainsOf, startDemo, type DemoRemains, type Phase } from './demo-lives.ts'
+import {
+  PHASES,
+  remainsOf,
+  startDemo,
+  type DemoRemains,
+  type Life,
+  type Phase,
+} from './demo-lives.ts'
 
 const KILLS = Number(process.env['KILLS'] ?? 8)
 const SEED = Number(process.env['KILL_SEED'] ?? Math.floor(systemClock().now() % 1e6))
@@ -27,7 +34,7 @@ const lengthMs = new Map<Phase, number>()
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-demo-kill-'))
   const life = startDemo(join(folder, 'undisturbed'), ARGS)
-  expect(await life.ended).toMatchObject({ code: 0 })
+  expectDone(await life.ended)
   for (const [i, phase] of PHASES.entries()) {
     const [from, to] = [life.reachedMs.get(phase), life.reachedMs.get(PHASES[i + 1] ?? 'end')]
     lengthMs.set(phase, Math.max(5, (to ?? 0) - (from ?? 0)))
@@ -79,15 +86,19 @@ async function killedAt(
   const place = `${life.phase()}+${Math.round(atMs)}`
   await life.kill()
   expect(await life.left(), `seed ${SEED}, killed at ${place}`).toEqual([])
-  const { code, said } = await life.ended
-  if (code === null) return place
-  expect(code, said).toBe(0)
+  const end = await life.ended
+  if (end.code === null) return place
+  expectDone(end)
   return undefined
+}
+
+function expectDone({ code, said }: Awaited<Life['ended']>, story = ''): void {
+  expect(code, `${story} ${said}`).toBe(0)
 }
 
 async function liveOn(dir: string, story: string): Promise<void> {
   const life = startDemo(dir, ARGS)
-  expect(await life.ended, story).toMatchObject({ code: 0 })
+  expectDone(await life.ended, story)
   expect(await life.left(), story).toEqual([])
 }
 
