@@ -214,6 +214,9 @@ describe('a record that cannot be written', () => {
       expect(error).toMatchObject({ code: 'MILLRACE_RECORD_TOO_LARGE' })
       expect(error.message).toContain('out')
       expect(error.message).toContain('1000')
+      expect(life.events.filter(({ kind }) => kind !== 'state' && kind !== 'unit-started')).toEqual(
+        [],
+      )
       expect(await bench.committed('app', 'in')).toBe(0)
     },
   )
