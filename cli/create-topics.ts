@@ -21,6 +21,8 @@ export async function topicsOf(
       return node.kind === 'sink' ? [node.topic] : []
     }),
   )
+  // Those that the application makes for itself are its own business.
+  for (const { topic } of topology.repartitions) named.delete(topic)
   const known = await admin.describeTopics([...named])
   const largest = Math.max(0, ...known.map(({ config }) => Number(config[LARGEST_RECORD] ?? 0)))
   const config = largest === 0 ? {} : { [LARGEST_RECORD]: String(largest) }

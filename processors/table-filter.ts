@@ -4,23 +4,27 @@ import type { ProcessorSpec } from './processor.ts'
 
 /**
  * Forwards each change with a row that `keep` refuses taken as absent: an update to a refused row
- * becomes a removal, also where no such row was ever handed on. Kafka Streams does the same where
- * the filtered table is not kept in a store. The old value is left out: no step after it asks for
- * it, and it would cost a second call of the author's function.
+ * becomes a removal. Where the table before knows what an update replaced (`hasOld`) a removal of what
+ * was never handed on is left out; where it does not, that one goes on too, as in Kafka Streams.
  */
 export function tableFilter<K, V>(
   name: string,
   keep: (value: V, key: K) => boolean,
+  { hasOld }: { readonly hasOld: boolean },
 ): ProcessorSpec<K, Change<V>, K, Change<V>> {
   return {
     kind: 'filter',
     name,
-    create:
-      ({ forward }) =>
-      (record) => {
-        const { newValue } = record.value
-        const kept = newValue !== null && keep(newValue, record.key) ? newValue : null
-        forward(record.withValue({ newValue: kept, oldValue: null }))
-      },
+    create: ({ forward }) => {
+      const kept = (row: V | null, key: K): V | null =>
+        row !== null && keep(row, key) ? row : null
+      return (record) => {
+        const { key, value } = record
+        const newValue = kept(value.newValue, key)
+        const oldValue = hasOld ? kept(value.oldValue, key) : null
+        if (hasOld && newValue === null && oldValue === null) return
+        forward(record.withValue({ newValue, oldValue }))
+      }
+    },
   }
 }

@@ -8,6 +8,7 @@ import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
 import { asTopic, type TopicPartition } from '../model/position.ts'
 import { openStateDirectory } from '../state/directory.ts'
 import type { StateHome } from '../state/home.ts'
+import { forApplication } from '../topology/application.ts'
 import { topologyFingerprint } from '../topology/fingerprint.ts'
 import type { Topology } from '../topology/graph.ts'
 import { assignStatically, type UnitAssignment } from './assignment.ts'
@@ -49,9 +50,9 @@ export class StreamsApp implements AsyncDisposable {
   #state: AppState = 'created'
 
   constructor(topology: Topology, options: StreamsOptions) {
-    this.#topology = topology
     this.#options = options
     this.application = options.application ?? topology.name
+    this.#topology = forApplication(topology, this.application)
     this.#guarantee = options.guarantee ?? 'exactly-once'
     this.#limits = limitsOf(this.#guarantee, options.limits)
     this.closed = this.#ended.promise

@@ -5,7 +5,8 @@ import { changelogConfig, changelogTopic } from '../state/changelog.ts'
 import type { Subtopology, Topology } from '../topology/graph.ts'
 import { checkPartitions } from '../topology/partitions.ts'
 import { TopologyError } from '../topology/problem.ts'
-import type { NewTopic, TopicDescription, Transport } from '../transport/transport.ts'
+import { repartitionCounts } from '../topology/repartition-counts.ts'
+import type { NewTopic, TopicConfig, TopicDescription, Transport } from '../transport/transport.ts'
 
 /** What an app knows of its topics. */
 export interface KnownTopics {
@@ -17,9 +18,12 @@ export interface KnownTopics {
 /** Room that a changelog record or a dead letter needs beyond the value of a source record: key, headers, bookkeeping. */
 const HEADROOM_BYTES = 64 * 1024
 
+const REPARTITION_SEGMENT_BYTES = 50 * 1024 * 1024
+
 /**
- * Looks up every topic of a topology and creates its changelogs. Throws MILLRACE_TOPOLOGY_INVALID with
- * every topic that is missing or does not fit, and MILLRACE_PARTITIONS_DIFFER for a changelog.
+ * Looks up every topic of a topology and creates its repartition topics and changelogs. Throws
+ * MILLRACE_TOPOLOGY_INVALID with every topic that is missing or does not fit, and
+ * MILLRACE_PARTITIONS_DIFFER for a topic of its own.
  */
 export async function prepareTopics(
   topology: Topology,
@@ -34,8 +38,12 @@ export async function prepareTopics(
   const found = new Map<string, TopicDescription>()
   for (const topic of await admin.describeTopics(named)) found.set(topic.topic, topic)
   const counts = new Map([...found].map(([topic, { partitions }]) => [topic, partitions]))
-  const problems = checkPartitions(topology, counts)
+  const own = repartitionCounts(topology, counts)
+  const problems = checkPartitions(topology, new Map([...counts, ...own]))
   if (problems.length > 0) throw new TopologyError(topology.name, problems)
+  const config = repartitionConfig(maxRecordBytes([...found.values()]))
+  const repartitions = [...own].map(([topic, partitions]) => ({ topic, partitions, config }))
+  await createMissing(repartitions, transport, found)
   const wanted = topology.subtopologies.flatMap((subtopology) =>
     changelogsOf(subtopology, application, found),
   )
@@ -59,11 +67,23 @@ export async function prepareTopics(
 
 function authorsTopics(topology: Topology): readonly Topic[] {
   const topics = new Set<Topic>()
+  const own = new Set(topology.repartitions.map(({ topic }) => topic))
   for (const node of topology.nodes) {
     if (node.kind === 'source') for (const topic of node.topics) topics.add(topic)
     if (node.kind === 'sink') topics.add(node.topic)
   }
-  return [...topics]
+  return [...topics.difference(own)]
+}
+
+/** Kafka Streams' own: nothing of it expires, for only its application knows what it has read. Segments are small, so that what was read can go. */
+function repartitionConfig(maxBytes: number | undefined): TopicConfig {
+  return {
+    'cleanup.policy': 'delete',
+    'retention.ms': '-1',
+    'segment.bytes': String(REPARTITION_SEGMENT_BYTES),
+    'message.timestamp.type': 'CreateTime',
+    ...(maxBytes === undefined ? {} : { 'max.message.bytes': String(maxBytes) }),
+  }
 }
 
 function changelogsOf(
@@ -118,11 +138,23 @@ async function createOne(topic: NewTopic, admin: Transport['admin']): Promise<vo
 }
 
 function refuseOtherCount(there: TopicDescription, wanted: NewTopic): void {
-  if (there.partitions === wanted.partitions || !there.topic.endsWith('-changelog')) return
+  if (there.partitions === wanted.partitions) return
+  if (there.topic.endsWith('-repartition')) throw otherRepartition(there, wanted)
+  if (!there.topic.endsWith('-changelog')) return
   throw new MillraceError(
     'MILLRACE_PARTITIONS_DIFFER',
     `the changelog ${there.topic} has ${there.partitions} partitions and its task's sources have ${wanted.partitions}: ` +
       'partitions were added to a source. State is bound to the old number; start under another application id, or reset this one.',
+    { place: there.topic },
+  )
+}
+
+function otherRepartition(there: TopicDescription, wanted: NewTopic): MillraceError {
+  return new MillraceError(
+    'MILLRACE_PARTITIONS_DIFFER',
+    `the repartition topic ${there.topic} has ${there.partitions} partitions and the topology now asks for ${wanted.partitions}: ` +
+      'partitions were added to a source, or the pipeline was changed. State behind the topic is bound to the old number; ' +
+      'give the repartition that number ({ partitions }), start under another application id, or reset this one.',
     { place: there.topic },
   )
 }

@@ -20,7 +20,7 @@ import { RecordFailures } from './record-failures.ts'
 import { sinkProcess } from './sink.ts'
 import { Task } from './task.ts'
 import { taskContext } from './task-context.ts'
-import { wire, type Wiring } from './wiring.ts'
+import { wire, type Ways, type Wiring } from './wiring.ts'
 import { BY_REFERENCE } from '../processors/by-reference.ts'
 
 /** Where an input begins. */
@@ -62,7 +62,7 @@ export class UnitTask implements CommittingTask {
     this.#wiring = wire({
       subtopology: this.taskId.subtopology,
       partition: this.taskId.partition,
-      context: (node, forward) => this.#context(node, forward),
+      context: (node, ways) => this.#context(node, ways),
       sink: (node) => this.#sink(node),
       onThrown: (error, processor, record) => this.#failures.onThrown(error, processor, record),
     })
@@ -162,13 +162,10 @@ export class UnitTask implements CommittingTask {
     }
   }
 
-  #context(
-    node: ProcessorNode,
-    forward: ProcessRecord<unknown, unknown>,
-  ): ProcessorContext<unknown, unknown> {
+  #context(node: ProcessorNode, ways: Ways): ProcessorContext<unknown, unknown> {
     return taskContext({
       node,
-      forward,
+      ways,
       task: this.loop,
       signal: this.#incarnation.signal,
       services: this.#services,

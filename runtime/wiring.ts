@@ -18,11 +18,19 @@ import type { GraphNode, ProcessorNode, SinkNode, Subtopology } from '../topolog
 export type AnyRecord = StreamRecord<unknown, unknown>
 type Process = ProcessRecord<unknown, unknown>
 
+/** Where a processor's records go. */
+export interface Ways {
+  /** To all children. */
+  readonly forward: Process
+  /** To one child. */
+  readonly forwardTo: (child: string) => Process
+}
+
 /** What a task gives to its processors. */
 export interface WiringParts {
   readonly subtopology: Subtopology
   readonly partition: Partition
-  readonly context: (node: ProcessorNode, forward: Process) => ProcessorContext<unknown, unknown>
+  readonly context: (node: ProcessorNode, ways: Ways) => ProcessorContext<unknown, unknown>
   readonly sink: (node: SinkNode) => Process
   /** Told when a processor throws. Returns to leave the rest of the subtree out for this record; throws to fail the task. */
   readonly onThrown: (error: Error, processor: string, record: AnyRecord) => void
@@ -56,19 +64,22 @@ export function wire(parts: WiringParts): Wiring {
   for (const node of parts.subtopology.nodes.toReversed()) {
     if (node.kind === 'sink') continue
     const forward = link(node.children.map((child) => entryOf(node.name, child)))
-    if (node.kind === 'source') sources.set(node.name, forward)
-    else running.set(node.name, create(node, forward, parts))
+    if (node.kind === 'source') {
+      sources.set(node.name, forward)
+      continue
+    }
+    const forwardTo = (child: string): Process => {
+      if (node.children.includes(child)) return entryOf(node.name, child)
+      throw new TypeError(`${node.name} has no child ${child}`)
+    }
+    running.set(node.name, create(node, { forward, forwardTo }, parts))
   }
   return { sources, processors: [...running.values()].toReversed() }
 }
 
-function create(
-  node: ProcessorNode,
-  forward: Process,
-  parts: WiringParts,
-): Processor<unknown, unknown> {
+function create(node: ProcessorNode, ways: Ways, parts: WiringParts): Processor<unknown, unknown> {
   const spec: ProcessorSpec<unknown, unknown, unknown, unknown> = node.spec
-  const logic = spec.create(parts.context(node, forward))
+  const logic = spec.create(parts.context(node, ways))
   return typeof logic === 'function' ? { process: logic } : logic
 }
 

@@ -173,6 +173,8 @@ function topicsOf(
     if (node.kind === 'source') for (const topic of node.topics) topics.add(topic)
     if (node.kind === 'sink') topics.add(node.topic)
   }
+  // Those that the app makes for itself are its own business.
+  for (const { topic } of topology.repartitions) topics.delete(topic)
   const config = { 'max.message.bytes': String(MAX_RECORD_BYTES) }
   return [...topics].map((topic) => ({
     topic,

@@ -13,6 +13,7 @@ import { PREFIX } from './naming.ts'
 import type { SourceOptions, TableOptions } from './options.ts'
 import { KStream } from './stream.ts'
 import { passed } from './stream-state.ts'
+import { rowsOnDemand } from './table-rows.ts'
 import { KTable } from './table.ts'
 
 /** What a topology is declared with. */
@@ -65,16 +66,25 @@ function declareTable<K, V>(
   options: TableOptions<K, V>,
 ): KTable<K, V, SourceFacts> {
   const { name, store, persistent = true, ...reading } = options
-  // An unnamed store takes its index although nothing is kept in it, as in Kafka Streams: a store
-  // that no step reads would only cost.
-  draft.naming.store(`${topic}-`, store)
+  const { key, value } = reading
+  // An unnamed store takes its index also where nothing comes to be kept in it, as in Kafka Streams:
+  // a store that no step reads would only cost.
+  const rows: KeyValueStoreSpec<K, V> = {
+    kind: 'key-value',
+    name: draft.naming.store(`${topic}-`, store),
+    key,
+    value,
+    persistent,
+    logged: true,
+  }
+  const isKept = store !== undefined
   const [source, node] = draft.naming.table(name)
   const state = attachSource(draft, { ...reading, name: source, topics: [topic] })
-  const { key, value } = reading
-  const rows: KeyValueStoreSpec<K, V> | undefined =
-    store === undefined
-      ? undefined
-      : { kind: 'key-value', name: store, key, value, persistent, logged: true }
-  draft.addProcessor({ spec: tableSource(node, rows), parents: [source], mirrors: topic })
-  return new KTable(passed(state, node), (next) => new KStream(next))
+  const spec = tableSource(node, isKept ? rows : undefined)
+  draft.addProcessor({ spec, parents: [source], mirrors: topic })
+  const keep = (): void => draft.replaceProcessor(tableSource(node, rows), topic)
+  return new KTable(
+    { ...passed(state, node), rows: rowsOnDemand(rows, isKept, keep) },
+    (next) => new KStream(next),
+  )
 }

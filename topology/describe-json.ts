@@ -4,7 +4,7 @@ import { visibleNodes, type VisibleNode } from './visible.ts'
 
 const INDENT = 2
 
-/** `{ name, subtopologies: [{ id, sourceTopics, nodes, stores }] }` as JSON text, nodes in the order of their declaration. */
+/** `{ name, subtopologies: [{ id, sourceTopics, nodes, stores }], repartitions: [{ topic, partitions? }] }` as JSON text, nodes in the order of their declaration. */
 export function describeJson(topology: Topology): string {
   const subtopologies = topology.subtopologies.map(({ id, sourceTopics, nodes, stores }) => ({
     id,
@@ -12,7 +12,8 @@ export function describeJson(topology: Topology): string {
     nodes: visibleNodes(nodes).map((each) => nodeJson(each)),
     stores: stores.map((store) => storeJson(store)),
   }))
-  return JSON.stringify({ name: topology.name, subtopologies }, undefined, INDENT)
+  const { name, repartitions } = topology
+  return JSON.stringify({ name, subtopologies, repartitions }, undefined, INDENT)
 }
 
 function nodeJson({ node, parents, children }: VisibleNode): object {

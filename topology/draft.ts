@@ -8,6 +8,7 @@ import type {
   AnyProcessorSpec,
   GraphNode,
   ProcessorNode,
+  RepartitionTopic,
   SinkNode,
   SourceNode,
   Topology,
@@ -29,6 +30,8 @@ export interface ProcessorDraft {
   readonly parents: readonly string[]
   readonly hidden?: boolean
   readonly keyed?: boolean
+  /** The tables, by node, whose rows the operator looks up. */
+  readonly lookups?: readonly string[]
   /** The source topic that the operator's stores mirror. */
   readonly mirrors?: string
 }
@@ -42,10 +45,13 @@ const NO_TOPIC = asTopic('_')
 /** Collects the nodes of one topology. */
 export class Draft {
   readonly naming = new Naming()
+  /** The source of the last repartition topic that a join made behind a node: the next unnamed join there uses it too. */
+  readonly joinSources = new Map<string, string>()
   readonly #name: string
   readonly #nodes: GraphNode[] = []
   readonly #problems: TopologyProblem[] = []
   readonly #mirrored = new Map<string, Topic>()
+  readonly #repartitions: RepartitionTopic[] = []
   #finished = false
 
   constructor(name: string) {
@@ -64,11 +70,34 @@ export class Draft {
   }
 
   addProcessor(processor: ProcessorDraft): void {
-    const { spec, parents, hidden = false, keyed = false, mirrors } = processor
-    if (mirrors !== undefined && isTopicName(mirrors)) {
-      for (const store of spec.stores ?? []) this.#mirrored.set(store.name, mirrors)
-    }
-    this.#add({ kind: 'processor', name: spec.name, spec, parents, hidden, keyed, children: [] })
+    const { spec, parents, hidden = false, keyed = false, lookups = [], mirrors } = processor
+    if (mirrors !== undefined) this.#mirror(spec, mirrors)
+    const { name } = spec
+    this.#add({ kind: 'processor', name, spec, parents, hidden, keyed, lookups, children: [] })
+  }
+
+  /** Gives an operator that is there other logic: a later step asks for more than it did. Its stores mirror `mirrors`, if given. */
+  replaceProcessor(spec: AnyProcessorSpec, mirrors?: string): void {
+    this.#refuseFinished(spec.name)
+    const at = this.#nodes.findIndex(({ name }) => name === spec.name)
+    const node = this.#nodes[at]
+    if (node?.kind !== 'processor') throw new TypeError(`there is no operator ${spec.name}`)
+    if (mirrors !== undefined) this.#mirror(spec, mirrors)
+    this.#nodes[at] = { ...node, spec }
+  }
+
+  /** Declares a topic of the application's own. */
+  addRepartition(repartition: RepartitionTopic): void {
+    this.#repartitions.push(repartition)
+  }
+
+  /** The nodes that were declared, in their order. */
+  get nodes(): readonly GraphNode[] {
+    return this.#nodes
+  }
+
+  get repartitions(): readonly RepartitionTopic[] {
+    return this.#repartitions
   }
 
   addSink({ topic, ...sink }: SinkDraft): void {
@@ -88,14 +117,23 @@ export class Draft {
       nodes,
       stores,
       subtopologies: Object.freeze(subtopologiesOf(nodes, stores)),
+      repartitions: Object.freeze(this.#repartitions.map((each) => Object.freeze(each))),
     })
   }
 
   #add(node: GraphNode): void {
-    if (this.#finished) {
-      throw new TypeError(`${node.name}: the topology ${this.#name} is finished and takes no step`)
-    }
+    this.#refuseFinished(node.name)
     this.#nodes.push(node)
+  }
+
+  #refuseFinished(step: string): void {
+    if (!this.#finished) return
+    throw new TypeError(`${step}: the topology ${this.#name} is finished and takes no step`)
+  }
+
+  #mirror({ stores = [] }: AnyProcessorSpec, topic: string): void {
+    if (!isTopicName(topic)) return
+    for (const store of stores) this.#mirrored.set(store.name, topic)
   }
 
   #isLegal(place: string, topic: string): topic is Topic {
@@ -151,7 +189,9 @@ function frozen(node: GraphNode, children: readonly string[]): GraphNode {
     }
     case 'processor': {
       const parents = Object.freeze([...node.parents])
-      return Object.freeze<ProcessorNode>({ ...node, parents, children: Object.freeze(children) })
+      const lookups = Object.freeze([...node.lookups])
+      const links = { parents, lookups, children: Object.freeze(children) }
+      return Object.freeze<ProcessorNode>({ ...node, ...links })
     }
     case 'sink':
       return Object.freeze<SinkNode>({ ...node, parents: Object.freeze([...node.parents]) })

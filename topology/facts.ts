@@ -45,6 +45,12 @@ export type ValueChanged<F extends StreamFacts, O> = Facts<
   F['partitioning']
 >
 
+/** Behind a step that joins by key, with options of type O. */
+export type Joined<F extends StreamFacts, O> = Facts<F['key'], Stated<O, 'value'>, 'by-key'>
+
+/** Behind a step that brings records of one key together, and so was given both serdes. */
+export type Repartitioned = Facts<'known', 'known', 'by-key'>
+
 /** Behind a step that changes the key, with options of type O. */
 export type KeyChanged<F extends StreamFacts, O> = Facts<
   Stated<O, 'key'>,
@@ -78,17 +84,29 @@ export type Stated<O, P extends 'key' | 'value'> = O extends { readonly [Q in P]
 /** `unknown` (any `this` will do), or the sentence where the fact is certain. */
 type Unless<Fact, Certain, Sentence extends string> = [Fact] extends [Certain] ? Sentence : unknown
 
-/** What a step asks of a stream that counts on all records of one key being in one task. */
-export type ByKey<F extends StreamFacts> = Unless<
-  F['partitioning'],
-  'key-changed',
-  'a step changed the key, so records of one key may be in several partitions: write the stream through(topic) first'
->
+/**
+ * What a step asks of a stream that counts on all records of one key being in one task. Where a step
+ * changed the key, its records go through a repartition topic first, which needs both serdes.
+ */
+export type ByKey<F extends StreamFacts> = [F['partitioning']] extends ['key-changed']
+  ? [F['key']] extends ['unknown']
+    ? 'records go through a repartition topic, for a step changed the key; the key has no serde: give that step { key: serde }'
+    : [F['value']] extends ['unknown']
+      ? 'records go through a repartition topic, for a step changed the key; the value has no serde: give the step that made it { value: serde }'
+      : unknown
+  : unknown
 
 /** What a step by key asks that takes the key's serde from the stream. */
-export type ByKeyWithSerde<F extends StreamFacts> = [F['partitioning']] extends ['key-changed']
-  ? ByKey<F>
-  : Unless<F['key'], 'unknown', 'the key has no serde: pass { key: serde }'>
+export type ByKeyWithSerde<F extends StreamFacts> = [F['key']] extends ['unknown']
+  ? 'the key has no serde since a step changed it: give that step { key: serde }, or pass it here'
+  : ByKey<F>
+
+/** What a step asks that keeps values of the stream. */
+export type ValueSerde<F extends StreamFacts> = Unless<
+  F['value'],
+  'unknown',
+  'the value has no serde since a step changed it: pass { value: serde } here or to that step'
+>
 
 /** What `dereference` asks of the values. */
 export type OfReferences<V> = [V] extends [Reference | null]
@@ -119,6 +137,24 @@ export type SinkSerdes<F extends StreamFacts> = [F['key']] extends ['unknown']
 /** The serdes that a sink's options have to give. */
 export type SerdesNeeded<F extends StreamFacts> = Needed<F['key'], 'key'> &
   Needed<F['value'], 'value'>
+
+/** The serde that a group's options have to give where the key is new. */
+export type ValueNeeded<F extends StreamFacts> = Needed<F['value'], 'value'>
+
+/** The serdes that a group's options have to give. */
+export type GroupSerdesNeeded<F extends StreamFacts> = Needed<F['key'], 'key'> &
+  RepartitionNeeded<F, F['value'], 'value'>
+
+/** The serdes that a stream's options have to give where it joins a table. */
+export type TableJoinSerdesNeeded<F extends StreamFacts> = RepartitionNeeded<F, F['key'], 'key'> &
+  RepartitionNeeded<F, F['value'], 'left'>
+
+/** The option that has to be there where records go through a repartition topic. */
+type RepartitionNeeded<F extends StreamFacts, Fact, P extends string> = [
+  F['partitioning'],
+] extends ['key-changed']
+  ? Needed<Fact, P>
+  : unknown
 
 /** The serdes that a join's options have to give. */
 export type JoinSerdesNeeded<F extends StreamFacts, G extends StreamFacts> = Needed<

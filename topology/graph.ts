@@ -16,6 +16,8 @@ export interface Topology {
   readonly stores: readonly TopologyStore[]
   /** In the order of their ids. */
   readonly subtopologies: readonly Subtopology[]
+  /** The topics that bring records of one key together, where a step changed the key. */
+  readonly repartitions: readonly RepartitionTopic[]
 }
 
 /** A step of a topology. */
@@ -47,6 +49,8 @@ export interface ProcessorNode {
   readonly hidden: boolean
   /** Counts on all records of one key being in one task: the topics it reads from need as many partitions, chosen alike. */
   readonly keyed: boolean
+  /** The tables, by node, whose rows it looks up: no record comes from there, but they have to be partitioned like its parents. */
+  readonly lookups: readonly string[]
 }
 
 /** Where records go out. */
@@ -63,6 +67,14 @@ export interface SinkNode {
   /** That source's `partitionBy`: for where the partition counts differ and the author said nothing here. */
   readonly inheritedPartitionBy?: PartitionBy
   readonly parents: readonly string[]
+}
+
+/** A topic that an application writes and reads for itself, and creates. */
+export interface RepartitionTopic {
+  /** `<name>-repartition`, as Kafka Streams describes it; a running application puts its own name before (topology/application.ts). */
+  readonly topic: Topic
+  /** As the author said. Left out: found when the app starts (topology/repartition-counts.ts). */
+  readonly partitions?: number
 }
 
 /** A store and who uses it. */

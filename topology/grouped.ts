@@ -1,47 +1,117 @@
 /** A stream whose records are taken together by their key. */
+import { aggregate, reduce, type Aggregation } from '../processors/aggregate.ts'
 import { count } from '../processors/count.ts'
 import { int64 } from '../serdes/primitives.ts'
 import type { KeyValueStoreSpec } from '../state/store.ts'
-import type { Facts } from './facts.ts'
+import type { Facts, StreamFacts, ValueSerde } from './facts.ts'
+import type { AnyProcessorSpec, AnySerde } from './graph.ts'
 import { PREFIX } from './naming.ts'
-import type { CountOptions } from './options.ts'
-import { keyed, keySerde } from './requirements.ts'
-import { valueChanged, type StreamState } from './stream-state.ts'
+import type { AggregateOptions, CountOptions, ReduceOptions } from './options.ts'
+import { byKey, sourceBehind } from './repartition.ts'
+import { keySerde, valueSerde } from './requirements.ts'
+import { storeOf } from './store-step.ts'
+import { valueChanged, type GroupState, type StreamState } from './stream-state.ts'
+import { keptRows } from './table-rows.ts'
 import { KTable, type MakeStream } from './table.ts'
 
-/** What `groupByKey` answers. Its V is what the records carry. */
-export class KGroupedStream<K, V> {
-  /** Never set: carries V for inference. */
+/** The facts of a table that is kept by key. */
+type Kept = Facts<'known', 'known', 'by-key'>
+
+/** What `groupByKey` and `groupBy` answer. Its V is what the records carry. */
+export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
+  /** Never set: carries V and F for inference. */
   readonly value?: V
-  readonly #state: StreamState
+  readonly facts?: F
+  readonly #state: GroupState
   readonly #streamOf: MakeStream
 
-  /** Made by `groupByKey`, never by an author. */
-  constructor(state: StreamState, streamOf: MakeStream) {
+  /** Made by `groupByKey` and `groupBy`, never by an author. */
+  constructor(state: GroupState, streamOf: MakeStream) {
     this.#state = state
     this.#streamOf = streamOf
   }
 
   /** How many records each key has had. Records without key or value do not count. */
-  count(options: CountOptions = {}): KTable<K, bigint, Facts<'known', 'known', 'by-key'>, never> {
-    const { name, store, persistent = true, logged = true } = options
-    const { draft, node: parent } = this.#state
+  count(options: CountOptions = {}): KTable<K, bigint, Kept, never> {
     // Kafka Streams takes an index for a store that was described but not named, then another for
     // the name it makes; an author's changelogs have to keep their names when a pipeline moves here.
     const isDescribed = options.persistent !== undefined || options.logged !== undefined
-    if (store === undefined && isDescribed) draft.naming.skip()
-    const storeName = draft.naming.store(PREFIX.aggregate, store)
-    const node = draft.naming.step(PREFIX.aggregate, name)
-    keyed(this.#state, node)
-    const rows: KeyValueStoreSpec<K, bigint> = {
-      kind: 'key-value',
-      name: storeName,
+    if (options.store === undefined && isDescribed) this.#state.draft.naming.skip()
+    return this.#keep<bigint, never>(PREFIX.aggregate, {
+      options,
+      value: () => int64,
+      specOf: (node, rows) => count<K, V>(node, rows),
+    })
+  }
+
+  /** What `reducer` makes of all records of each key: of the value so far and the next. The first value stands for itself; null removes the row. */
+  reduce(
+    this: ValueSerde<F>,
+    reducer: (aggregate: V, value: V, key: K) => V | null,
+    options?: ReduceOptions<V>,
+  ): KTable<K, V, Kept>
+  reduce(
+    reducer: (aggregate: V, value: V, key: K) => V | null,
+    options: ReduceOptions<V> & Required<Pick<ReduceOptions<V>, 'value'>>,
+  ): KTable<K, V, Kept>
+  reduce(
+    reducer: (aggregate: V, value: V, key: K) => V | null,
+    options: ReduceOptions<V> = {},
+  ): KTable<K, V, Kept> {
+    return this.#keep<V, null>(PREFIX.reduce, {
+      options,
+      value: (node) => valueSerde(this.#state, node, { given: options.value, option: 'value' }),
+      specOf: (node, rows) => reduce(node, rows, reducer),
+    })
+  }
+
+  /** What `add` makes of all records of each key, beginning with `initial`. Null removes the row. */
+  aggregate<A>(
+    aggregation: Aggregation<K, V, A>,
+    options: AggregateOptions<A>,
+  ): KTable<K, A, Kept> {
+    return this.#keep<A, null>(PREFIX.aggregate, {
+      options,
+      value: () => options.value,
+      specOf: (node, rows) => aggregate(node, rows, aggregation),
+    })
+  }
+
+  #keep<A, Gone extends null>(
+    prefix: string,
+    step: {
+      readonly options: CountOptions
+      readonly value: (node: string) => AnySerde
+      readonly specOf: (node: string, rows: KeyValueStoreSpec<K, A>) => AnyProcessorSpec
+    },
+  ): KTable<K, A, Kept, Gone> {
+    const { naming } = this.#state.draft
+    const { options } = step
+    const store = naming.store(prefix, options.store)
+    const node = naming.step(prefix, options.name)
+    const key = keySerde(this.#state, node)
+    const value = step.value(node)
+    const rows = storeOf<K, A>(store, { options, key, value })
+    const state = this.#byKey(store, node)
+    state.draft.addProcessor({
+      spec: step.specOf(node, rows),
+      parents: [state.node],
+      keyed: true,
+    })
+    return new KTable(
+      { ...valueChanged(state, node, value), key, rows: keptRows(rows) },
+      this.#streamOf,
+    )
+  }
+
+  /** The stream in the partitions of its keys: by way of a topic named after the group, else after the store. */
+  #byKey(store: string, node: string): StreamState {
+    const { group } = this.#state
+    return byKey(this.#state, () => ({
+      prefix: group ?? store,
       key: keySerde(this.#state, node),
-      value: int64,
-      persistent,
-      logged,
-    }
-    draft.addProcessor({ spec: count<K, V>(node, rows), parents: [parent], keyed: true })
-    return new KTable(valueChanged(this.#state, node, int64), this.#streamOf)
+      value: valueSerde(this.#state, node, { option: 'value' }),
+      reused: group === undefined ? undefined : sourceBehind(this.#state, group),
+    }))
   }
 }

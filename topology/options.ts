@@ -3,6 +3,7 @@ import type { EnrichOptions } from '../processors/enrich-options.ts'
 import type { JoinOnceOptions } from '../processors/join-once.ts'
 import type { Reference } from '../processors/payloads.ts'
 import type { ProcessDeclaration } from '../processors/process.ts'
+import type { ProcessValuesDeclaration } from '../processors/process-values.ts'
 import type { OpenSerde, Serde, SerdeContext } from '../serdes/serde.ts'
 import type { PartitionBy, TimestampExtractor } from './graph.ts'
 import type { KStream } from './stream.ts'
@@ -71,20 +72,88 @@ export interface ThroughOptions<K, V>
   readonly timestamp?: TimestampExtractor
 }
 
-/** How a stream is grouped. */
-export interface GroupOptions<K> {
+/** How records are brought to the partitions of their keys. */
+export interface RepartitionStep<K, V> extends Named {
   readonly key?: Serde<K>
+  readonly value?: Serde<Written<V>>
+  /** Default: as many as the largest topic that the records come from, or as a step by key asks for. */
+  readonly partitions?: number
+  /** Chooses the partition by this text. Default: by the key's bytes. */
+  readonly partitionBy?: PartitionBy<K>
 }
 
-/** How a count is kept. */
-export interface CountOptions extends Named {
+/** How a stream is grouped by the keys it has. */
+export interface GroupOptions<K, V> {
+  /** Of the repartition topic, `<name>-repartition`, where there is one: it is then shared by all steps on this group. Default: each makes one, named after its store. */
+  readonly name?: string
+  readonly key?: Serde<K>
+  readonly value?: Serde<Written<V>>
+}
+
+/** How a stream is grouped by other keys. */
+export interface GroupByOptions<L, V> extends GroupOptions<L, V> {
+  readonly key: Serde<L>
+}
+
+/** How a table is grouped. */
+export interface GroupTableOptions<L, W> {
+  /** Of the step, and of the repartition topic `<name>-repartition`. */
+  readonly name?: string
+  readonly key: Serde<L>
+  readonly value: Serde<W>
+}
+
+/** Where a step keeps its rows. */
+export interface StoreStep extends Named {
   /** The name of the store, and so of its changelog. Give one to be able to change the topology later. */
   readonly store?: string
   /** LevelDB, or memory that is filled from the changelog at every start. Default true. */
   readonly persistent?: boolean
-  /** Whether changes go to a changelog topic. Without one the counts are not exactly-once and are lost with the folder. Default true. */
+  /** Whether changes go to a changelog topic. Without one the rows are not exactly-once and are lost with the folder. Default true. */
   readonly logged?: boolean
 }
+
+/** How a count is kept. */
+export type CountOptions = StoreStep
+
+/** How a reduction is kept. */
+export interface ReduceOptions<V> extends StoreStep {
+  /** Default: the stream's own. */
+  readonly value?: Serde<Written<V>>
+}
+
+/** How an aggregate is kept. */
+export interface AggregateOptions<A> extends StoreStep {
+  readonly value: Serde<A>
+}
+
+/** How the rows of a group become one value. */
+export interface TableAggregator<K, V, A> {
+  /** The value of a group before its first row. */
+  readonly initial: () => A
+  /** The value with one more row; null removes the group. */
+  readonly add: (aggregate: A, value: V, key: K) => A | null
+  /** The value with one row less; null removes the group. */
+  readonly subtract: (aggregate: A, value: V, key: K) => A | null
+}
+
+/** How a stream becomes a table. Its rows are kept where `store` names a store, or a later step needs them. */
+export interface ToTableStep<K, V> extends StoreStep {
+  readonly key?: Serde<K>
+  readonly value?: Serde<Written<V>>
+}
+
+/** A join of a stream with a table. The stream's serdes are its own where they are known. */
+export interface TableJoinStep<K, L, Out> extends Named {
+  readonly key?: Serde<K>
+  readonly left?: Serde<Written<L>>
+  /** Of what `join` answers. */
+  readonly value?: Serde<Written<Out>>
+}
+
+/** An author's own step that leaves keys alone. */
+export interface ProcessValuesStep<K, V, W>
+  extends ValueStep<W>, ProcessValuesDeclaration<K, V, W> {}
 
 /** A join step. The sides' serdes are the streams' own where they are known. */
 export type JoinOnceStep<K, L, R, Out> = JoinOnceOptions<L, R, Out> & {

@@ -2,7 +2,7 @@
 import type { GraphNode, Topology } from './graph.ts'
 import type { TopologyProblem } from './problem.ts'
 import { keyedNodes } from './validate.ts'
-import { sourcesOf } from './walk.ts'
+import { copartitionedSources } from './walk.ts'
 
 /**
  * The problems of a topology on a log whose topics have `counts` partitions (by topic; a topic that
@@ -20,14 +20,14 @@ export function checkPartitions(
     problems.push({ code: 'MILLRACE_TOPOLOGY_TOPIC_MISSING', place: topic, message })
   }
   for (const node of keyedNodes(topology.nodes)) {
-    const topics = sourcesOf(node, topology.nodes)
+    const topics = copartitionedSources(node, topology.nodes)
       .flatMap((source) => source.topics)
       .filter((topic) => counts.has(topic))
     if (new Set(topics.map((topic) => counts.get(topic))).size <= 1) continue
     const list = topics.map((topic) => `${topic} (${counts.get(topic)})`).join(', ')
     const message =
       `it takes records of one key from topics with different numbers of partitions: ${list}. Create ` +
-      'them with as many partitions, or write one through(topic) that has as many as the other'
+      'them with as many partitions, or bring one to the number of the other with repartition({ partitions })'
     problems.push({ code: 'MILLRACE_TOPOLOGY_PARTITIONS_DIFFER', place: node.name, message })
   }
   return problems

@@ -18,18 +18,6 @@ export function valueSerde(
   return given ?? state.value ?? missingSerde(state, step, { role: 'value', option })
 }
 
-/** Notes a stream whose records of one key may be in several tasks. */
-export function keyed({ draft, keyChangedBy }: StreamState, step: string): void {
-  if (keyChangedBy === undefined) return
-  draft.report({
-    code: 'MILLRACE_TOPOLOGY_KEY_CHANGED',
-    place: step,
-    message:
-      `it needs all records of one key in one task, but ${keyChangedBy} changed the key, so that they ` +
-      'may be in several partitions. Write the stream through(topic) before this step',
-  })
-}
-
 /** The nodes a step of two streams is attached to. Notes a stream of another topology, and leaves it out. */
 export function parentsOf(state: StreamState, other: StreamState, step: string): readonly string[] {
   if (state.draft === other.draft) return [state.node, other.node]

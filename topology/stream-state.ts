@@ -63,6 +63,27 @@ export function bothChanged(
   return keyChanged(valueChanged(state, node, serdes.value), node, serdes.key)
 }
 
+/** A stream that is grouped; `group` names the repartition topic, if its author did. */
+export interface GroupState extends StreamState {
+  readonly group: string | undefined
+}
+
+/** A stream grouped with these options. */
+export function grouped(
+  state: StreamState,
+  {
+    name,
+    key = state.key,
+    value = state.value,
+  }: {
+    readonly name?: string
+    readonly key?: AnySerde | undefined
+    readonly value?: AnySerde | undefined
+  },
+): GroupState {
+  return { ...state, key, value, group: name }
+}
+
 /** Behind a step that takes records of both: what they agree on. */
 export function agreed(a: StreamState, b: StreamState, node: string): StreamState {
   return {

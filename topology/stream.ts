@@ -5,31 +5,35 @@
  * like any other, whatever V says, as in Kafka Streams.
  */
 import type { StreamRecord } from '../model/record.ts'
-import { byReference } from '../processors/by-reference.ts'
-import { dereference } from '../processors/dereference.ts'
 import type { EnrichOptions } from '../processors/enrich-options.ts'
 import { enrich } from '../processors/enrich.ts'
 import type { Enricher } from '../processors/enricher.ts'
+import { branch } from '../processors/branch.ts'
 import { filter, filterNot } from '../processors/filter.ts'
 import { flatMap, flatMapValues } from '../processors/flat-map.ts'
-import { joinOnce } from '../processors/join-once.ts'
 import { mapValues } from '../processors/map-values.ts'
 import { map } from '../processors/map.ts'
 import { merge } from '../processors/merge.ts'
 import type { Dereferenced, Reference } from '../processors/payloads.ts'
 import { foreach, peek } from '../processors/peek.ts'
+import { processValues } from '../processors/process-values.ts'
 import { process } from '../processors/process.ts'
-import { referenceSerde } from '../processors/reference-serde.ts'
 import { selectKey } from '../processors/select-key.ts'
-import type { Serde } from '../serdes/serde.ts'
 import { attachSink, attachSource, type SinkWish } from './attach.ts'
+import { attachJoinOnce } from './attach-join-once.ts'
+import { attachByReference, attachDereference } from './attach-references.ts'
+import { attachTableJoin, attachTableLeftJoin } from './attach-table-join.ts'
+import { attachToTable } from './attach-to-table.ts'
+import { KBranchedStream } from './branched.ts'
 import type * as Fact from './facts.ts'
 import type { AnyProcessorSpec } from './graph.ts'
 import { KGroupedStream } from './grouped.ts'
-import { HIDDEN_PREFIX, PREFIX } from './naming.ts'
+import { PREFIX } from './naming.ts'
 import type * as Option from './options.ts'
+import { byKey, repartitioned } from './repartition.ts'
 import * as need from './requirements.ts'
 import * as after from './stream-state.ts'
+import { KTable } from './table.ts'
 
 /** Records with keys K and values V. F is what else the compiler knows of them (topology/facts.ts); leave it out to know nothing. */
 export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
@@ -105,7 +109,7 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     return new KStream(after.valueChanged(this.#state, node, options?.value))
   }
 
-  /** Each record with the key that `keyOf` answers. Steps by key then need `through(topic)` first. */
+  /** Each record with the key that `keyOf` answers. A step by key then sends the records through a repartition topic. */
   selectKey<L, O extends Option.KeyStep<L> = Option.Named>(
     keyOf: (record: StreamRecord<K, V>) => L,
     options?: O & Option.KeyStep<L>,
@@ -125,20 +129,115 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     return new KStream(after.agreed(this.#state, other.#state, node))
   }
 
-  /** The author's own logic over stores. It may change keys, so steps by key need `through(topic)` after it. */
+  /** Splits the stream: each record goes into the first of the branches that takes it. */
+  split({ name: given }: Option.Named = {}): KBranchedStream<K, V, F> {
+    const node = this.#add(branch(this.#name(PREFIX.branch, given), []))
+    return new KBranchedStream(after.passed(this.#state, node), streamOf)
+  }
+
+  /** The author's own logic over stores. It may change keys, so a step by key sends the records through a repartition topic. */
   process<L, W, O extends Option.ProcessStep<K, V, L, W> = Option.ProcessStep<K, V, L, W>>(
     declaration: O & Option.ProcessStep<K, V, L, W>,
   ): KStream<L, W, Fact.BothChanged<O>> {
-    const node = this.#add(process(this.#state.draft.naming.process(declaration.name), declaration))
+    const node = this.#add(
+      process(this.#onlyUnnamed(PREFIX.process, declaration.name), declaration),
+    )
     return new KStream(after.bothChanged(this.#state, node, declaration))
   }
 
-  /** The records by their key, for `count`. Needs all records of one key in one partition. */
-  groupByKey(this: Fact.ByKeyWithSerde<F>): KGroupedStream<K, V>
-  groupByKey(this: Fact.ByKey<F>, options: Option.GroupOptions<K>): KGroupedStream<K, V>
-  groupByKey({ key }: Option.GroupOptions<K> = {}): KGroupedStream<K, V> {
-    const state = key === undefined ? this.#state : { ...this.#state, key }
-    return new KGroupedStream(state, streamOf)
+  /** The author's own logic over stores, which leaves keys as they are. */
+  processValues<W, O extends Option.ProcessValuesStep<K, V, W> = Option.ProcessValuesStep<K, V, W>>(
+    declaration: O & Option.ProcessValuesStep<K, V, W>,
+  ): KStream<K, W, Fact.ValueChanged<F, O>> {
+    const node = this.#onlyUnnamed(PREFIX.processValues, declaration.name)
+    this.#add(processValues(node, declaration))
+    return new KStream(after.valueChanged(this.#state, node, declaration.value))
+  }
+
+  /** The records by their key, for `count`, `reduce` and `aggregate`. */
+  groupByKey(this: Fact.ByKeyWithSerde<F>): KGroupedStream<K, V, F>
+  groupByKey(
+    options: Option.GroupOptions<K, V> & Fact.GroupSerdesNeeded<F>,
+  ): KGroupedStream<K, V, F>
+  groupByKey(options: Option.GroupOptions<K, V> = {}): KGroupedStream<K, V, F> {
+    return new KGroupedStream(after.grouped(this.#state, options), streamOf)
+  }
+
+  /** The records by the key that `keyOf` answers. They go through a repartition topic. */
+  groupBy<L>(
+    keyOf: (record: StreamRecord<K, V>) => L,
+    options: Option.GroupByOptions<L, V> & Fact.ValueNeeded<F>,
+  ): KGroupedStream<L, V, F> {
+    const node = this.#add(selectKey(this.#name(PREFIX.selectKey, options.name), keyOf))
+    const state = after.keyChanged(this.#state, node, options.key)
+    return new KGroupedStream(after.grouped(state, options), streamOf)
+  }
+
+  /** The records by way of a topic of the application's own: each in the partition of its key, in a sub-topology of its own. Records without key are dropped there, unless a left join follows. */
+  repartition(
+    options: Option.RepartitionStep<K, V> & Fact.SerdesNeeded<F>,
+  ): KStream<K, V, Fact.Repartitioned>
+  repartition(this: Fact.SinkSerdes<F>): KStream<K, V, Fact.Repartitioned>
+  repartition(step: Option.RepartitionStep<K, V> = {}): KStream<K, V, Fact.Repartitioned> {
+    const prefix = this.#onlyUnnamed(PREFIX.repartition, step.name)
+    const key = need.keySerde(this.#state, prefix, step.key)
+    const value = need.valueSerde(this.#state, prefix, { given: step.value, option: 'value' })
+    const { partitions, partitionBy } = step
+    return new KStream(repartitioned(this.#state, { prefix, key, value, partitions, partitionBy }))
+  }
+
+  /** The stream as a table: each record replaces the row of its key, a null value removes it. */
+  toTable(
+    this: Fact.Serdes<F>,
+    step?: Option.ToTableStep<K, V>,
+  ): KTable<K, NonNullable<V>, Fact.Repartitioned>
+  toTable(
+    step: Option.ToTableStep<K, V> & Fact.SerdesNeeded<F>,
+  ): KTable<K, NonNullable<V>, Fact.Repartitioned>
+  toTable(step: Option.ToTableStep<K, V> = {}): KTable<K, NonNullable<V>, Fact.Repartitioned> {
+    return new KTable(attachToTable<K, NonNullable<V>>(this.#state, step), streamOf)
+  }
+
+  /** Each record with the row of its key in a table, as the table is when the record's turn comes. Records whose key has no row are left out. */
+  // eslint-disable-next-line max-params -- the fourth is `this`, which is no argument.
+  join<R, Out, O extends Option.TableJoinStep<K, V, Out> = Option.Named>(
+    this: Fact.ByKey<F>,
+    table: KTable<K, R>,
+    join: (value: V, row: R, key: K) => Out,
+    options?: O & Option.TableJoinStep<K, V, Out>,
+  ): KStream<K, Out, Fact.Joined<F, O>>
+  join<R, Out, O extends Option.TableJoinStep<K, V, Out>>(
+    table: KTable<K, R>,
+    join: (value: V, row: R, key: K) => Out,
+    options: O & Option.TableJoinStep<K, V, Out> & Fact.TableJoinSerdesNeeded<F>,
+  ): KStream<K, Out, Fact.Joined<F, O>>
+  join<R, Out>(
+    table: KTable<K, R>,
+    join: (value: V, row: R, key: K) => Out,
+    wish: Option.TableJoinStep<K, V, Out> = {},
+  ): KStream<K, Out> {
+    return new KStream(attachTableJoin(this.#state, table.state, { join, wish }))
+  }
+
+  /** As `join`, with null for the row where the key has none. */
+  // eslint-disable-next-line max-params -- the fourth is `this`, which is no argument.
+  leftJoin<R, Out, O extends Option.TableJoinStep<K, V, Out> = Option.Named>(
+    this: Fact.ByKey<F>,
+    table: KTable<K, R>,
+    join: (value: V, row: R | null, key: K) => Out,
+    options?: O & Option.TableJoinStep<K, V, Out>,
+  ): KStream<K, Out, Fact.Joined<F, O>>
+  leftJoin<R, Out, O extends Option.TableJoinStep<K, V, Out>>(
+    table: KTable<K, R>,
+    join: (value: V, row: R | null, key: K) => Out,
+    options: O & Option.TableJoinStep<K, V, Out> & Fact.TableJoinSerdesNeeded<F>,
+  ): KStream<K, Out, Fact.Joined<F, O>>
+  leftJoin<R, Out>(
+    table: KTable<K, R>,
+    join: (value: V, row: R | null, key: K) => Out,
+    wish: Option.TableJoinStep<K, V, Out> = {},
+  ): KStream<K, Out> {
+    return new KStream(attachTableLeftJoin(this.#state, table.state, { join, wish }))
   }
 
   /** Writes the records to a topic. */
@@ -181,12 +280,7 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     options?: Option.Named,
   ): KStream<K, Reference<V>, Fact.Referenced<F>>
   byReference({ name: given }: Option.Named = {}): KStream<K, Reference<V>> {
-    const node = this.#hidden(HIDDEN_PREFIX.byReference, given)
-    const topic = need.topicOf(this.#state, node)
-    const serde = need.valueSerde(this.#state, node)
-    this.#add(byReference<K, V>({ name: node }), { hidden: true })
-    const state = after.valueChanged(this.#state, node, referenceSerde<V>())
-    return new KStream({ ...state, payload: { serde, topic, role: 'value' } })
+    return new KStream(attachByReference<K, V>(this.#state, given))
   }
 
   /** What references stand for, in their place: of the whole value, or of a reference that `select` finds in it. */
@@ -201,22 +295,8 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
   dereference<T, Out>(
     step: Option.ReadingStep<K, V, Out> & Partial<Option.DereferenceStep<K, V, T, Out>> = {},
   ): KStream<K, Out> {
-    const { name, from, select, replace, value: given, ...reading } = step
-    const node = this.#hidden(HIDDEN_PREFIX.dereference, name)
-    const payload = need.payloadOf((from ?? this).#state, node)
-    // Without `select` the overloads let only streams of references in, whose payload is the result.
-    const value = (select === undefined ? payload.serde : given) as Serde<Out> | undefined
-    const spec = dereference<K, V, T, Out>({
-      name: node,
-      key: need.keySerde(this.#state, node),
-      value: need.valueSerde(this.#state, node),
-      payload,
-      select: select ?? ((reference) => reference as Reference<T>),
-      replace: replace ?? ((_reference, read) => read as Out),
-      options: value === undefined ? reading : { ...reading, value },
-    })
-    this.#add(spec, { hidden: true })
-    return new KStream(after.valueChanged(this.#state, node, value))
+    const { from = this, ...wish } = step
+    return new KStream(attachDereference(this.#state, from.#state, wish))
   }
 
   /**
@@ -238,33 +318,30 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
   ): KStream<K, R> {
     const node = this.#name(PREFIX.enrich, name)
     const keyed = options.orderBy !== 'partition' && options.orderBy !== 'none'
-    if (keyed) need.keyed(this.#state, node)
     const payload = need.payloadIfAny(this.#state, node)
-    const spec = enrich<K, V, R>({
-      name: node,
-      enricher,
-      options,
+    const serdes = {
       key: need.keySerde(this.#state, node),
       value: need.valueSerde(this.#state, node),
-      ...(payload === undefined ? {} : { payload }),
-    })
-    this.#add(spec, { keyed })
-    return new KStream(after.valueChanged(this.#state, node, options.value ?? enricher.value))
+    }
+    const state = keyed ? byKey(this.#state, () => ({ prefix: node, ...serdes })) : this.#state
+    const behind = payload === undefined ? {} : { payload }
+    const spec = enrich<K, V, R>({ name: node, enricher, options, ...serdes, ...behind })
+    state.draft.addProcessor({ spec, parents: [state.node], keyed })
+    return new KStream(after.valueChanged(state, node, options.value ?? enricher.value))
   }
 
   /**
    * Joins two streams in which each key comes once: whichever side comes first waits in a store, the
-   * second emits and removes it. What never meets its partner is expired by policy. Both sides need
-   * all records of one key in one partition, chosen alike.
+   * second emits and removes it. What never meets its partner is expired by policy. A side whose key
+   * was changed goes through a repartition topic.
    */
   // eslint-disable-next-line max-params -- name, two sides and their join read best in a line.
   joinOnce<R, G extends Fact.StreamFacts, Out, O extends Option.JoinOnceStep<K, V, R, Out>>(
-    this: Fact.ByKey<F>,
     name: string,
-    other: KStream<K, R, G> & Fact.ByKey<G>,
+    other: KStream<K, R, G>,
     join: (left: V, right: R) => Out,
     options: O & Option.JoinOnceStep<K, V, R, Out> & Fact.JoinSerdesNeeded<F, G>,
-  ): KStream<K, Out, Fact.ValueChanged<F, O>>
+  ): KStream<K, Out, Fact.Joined<F, O>>
   // eslint-disable-next-line max-params -- see above.
   joinOnce<R, Out>(
     name: string,
@@ -273,37 +350,20 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     step: Option.JoinOnceStep<K, V, R, Out>,
   ): KStream<K, Out> {
     const node = this.#name(PREFIX.joinOnce, name)
-    const [here, there] = [this.#state, other.#state]
-    const parents = need.parentsOf(here, there, node)
-    need.twoSides(here, there, node)
-    need.keyed(here, node)
-    need.keyed(there, node)
-    const { key, left, right, value, ...options } = step
-    const spec = joinOnce<K, V, R, Out>({
-      name: node,
-      key: need.keySerde(here, node, key),
-      left: need.valueSerde(here, node, { given: left, option: 'left' }),
-      right: need.valueSerde(there, node, { given: right, option: 'right' }),
-      join,
-      options,
-    })
-    here.draft.addProcessor({ spec, parents, keyed: true })
-    return new KStream(after.valueChanged(here, node, value))
+    const sides = [this.#state, other.#state] as const
+    return new KStream(attachJoinOnce(sides, node, { ...step, join }))
   }
 
   #name(prefix: string, given?: string): string {
     return this.#state.draft.naming.step(prefix, given)
   }
 
-  #hidden(prefix: string, given?: string): string {
-    return this.#state.draft.naming.hidden(prefix, given)
+  #onlyUnnamed(prefix: string, given?: string): string {
+    return this.#state.draft.naming.unlessGiven(prefix, given)
   }
 
-  #add(
-    spec: AnyProcessorSpec,
-    flags: { readonly hidden?: boolean; readonly keyed?: boolean } = {},
-  ): string {
-    this.#state.draft.addProcessor({ spec, parents: [this.#state.node], ...flags })
+  #add(spec: AnyProcessorSpec): string {
+    this.#state.draft.addProcessor({ spec, parents: [this.#state.node] })
     return spec.name
   }
 

@@ -4,6 +4,7 @@
  * Kafka Streams.
  */
 import type { Topic } from '../model/position.ts'
+import { Groups } from './groups.ts'
 import type { GraphNode, Subtopology, TopologyStore } from './graph.ts'
 
 /** The connected parts of a graph, in the order of their ids. */
@@ -33,20 +34,4 @@ export function subtopologiesOf(
 
 function topicsOf(node: GraphNode): readonly Topic[] {
   return node.kind === 'source' ? node.topics : []
-}
-
-/** Disjoint sets of names. */
-class Groups {
-  readonly #parents = new Map<string, string>()
-
-  rootOf(name: string): string {
-    let root = name
-    for (let up = this.#parents.get(root); up !== undefined; up = this.#parents.get(root)) root = up
-    return root
-  }
-
-  unite(a: string, b: string): void {
-    const [rootA, rootB] = [this.rootOf(a), this.rootOf(b)]
-    if (rootA !== rootB) this.#parents.set(rootA, rootB)
-  }
 }

@@ -7,7 +7,7 @@ import { isTopicName } from '../model/position.ts'
 import type { StoreSpec } from '../state/store.ts'
 import type { GraphNode, ProcessorNode, SourceNode } from './graph.ts'
 import type { ProblemCode, TopologyProblem } from './problem.ts'
-import { sourcesOf } from './walk.ts'
+import { copartitionedSources, sourcesOf } from './walk.ts'
 
 /** Every problem of a graph. */
 export function validate(name: string, nodes: readonly GraphNode[]): readonly TopologyProblem[] {
@@ -91,13 +91,13 @@ function sources(name: string, nodes: readonly GraphNode[]): TopologyProblem[] {
 /** Records of one key meet in one task only where every topic they come from chooses partitions alike. */
 function coPartitioning(nodes: readonly GraphNode[]): TopologyProblem[] {
   return keyedNodes(nodes).flatMap((node) => {
-    const [first, ...others] = sourcesOf(node, nodes)
+    const [first, ...others] = copartitionedSources(node, nodes)
     const other = others.find((source) => source.partitionBy !== first?.partitionBy)
     if (first === undefined || other === undefined) return []
     const message =
       `it takes records of one key from ${topicsOf(first)} and ${topicsOf(other)}, which choose their ` +
-      'partitions by different functions. Declare both with the very same partitionBy, or write one ' +
-      'through(topic, { partitionBy }) first'
+      'partitions by different functions. Declare both with the very same partitionBy, or bring one to ' +
+      'the other with repartition({ partitionBy }) first'
     return [problem('MILLRACE_TOPOLOGY_NOT_COPARTITIONED', node.name, message)]
   })
 }

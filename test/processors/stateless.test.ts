@@ -135,7 +135,9 @@ describe('the steps of tables', () => {
   })
 
   test('filter turns an update to a refused row into a removal, also where nothing was there', async () => {
-    const run = await runOperator(tableFilter<string, number>('f', (value) => value > 1))
+    const run = await runOperator(
+      tableFilter<string, number>('f', (value) => value > 1, { hasOld: false }),
+    )
     run.send('a', change(2))
     run.send('b', change(1))
     run.send('c', change(null))
@@ -149,10 +151,14 @@ describe('the steps of tables', () => {
   test('mapValues never shows a removal to its mapper, and calls it once for a row', async () => {
     let calls = 0
     const run = await runOperator(
-      tableMapValues<string, number, string>('m', (value, key) => {
-        calls += 1
-        return `${key}${value}`
-      }),
+      tableMapValues<string, number, string>(
+        'm',
+        (value, key) => {
+          calls += 1
+          return `${key}${value}`
+        },
+        { hasOld: false },
+      ),
     )
     run.send('a', change(2, 1))
     run.send('a', change(null, 2))

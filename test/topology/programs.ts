@@ -7,7 +7,11 @@ import { text } from '../../serdes/primitives.ts'
 import type { KeyValueStoreSpec } from '../../state/store.ts'
 import { topology, type TopologyBuilder } from '../../topology/builder.ts'
 import type { Topology } from '../../topology/graph.ts'
-import type { Named } from '../../topology/options.ts'
+import type { KBranchedStream } from '../../topology/branched.ts'
+import type { StreamFacts } from '../../topology/facts.ts'
+import type { KGroupedTable } from '../../topology/grouped-table.ts'
+import type { KGroupedStream } from '../../topology/grouped.ts'
+import type { CountOptions, Named } from '../../topology/options.ts'
 import type { KStream } from '../../topology/stream.ts'
 import type { KTable } from '../../topology/table.ts'
 
@@ -23,7 +27,8 @@ export function declareProgram(lines: readonly string[]): Topology {
     const stores = new Map<string, KeyValueStoreSpec<string, string>>()
     for (const line of lines) {
       const next = call(line.split(' '), { builder, made, stores })
-      if (next !== undefined) made.push(next)
+      if (Array.isArray(next)) made.push(...(next as Stream[]))
+      else if (next !== undefined) made.push(next as Stream | Table)
     }
   })
 }
@@ -34,15 +39,18 @@ interface Declared {
   readonly stores: Map<string, KeyValueStoreSpec<string, string>>
 }
 
-function call(words: readonly string[], declared: Declared): Stream | Table | void {
-  const [verb = '', subject = '', given = '-', third = '-', fourth = '-'] = words
+function call(
+  words: readonly string[],
+  declared: Declared,
+): Stream | Table | readonly (Stream | Table)[] | void {
+  const [verb = '', subject = '', given = '-', third = '-', fourth = '-', ...more] = words
   const named: Named = given === '-' ? {} : { name: given }
   const { builder, made, stores } = declared
   const at = (index: string): Stream => made[Number(index)] as Stream
   const table = (): Table => made[Number(subject)] as Table
   switch (verb) {
     case 'stream':
-      return builder.stream(subject.split(','), { ...SERDES, ...named }) as Stream
+      return builder.stream(subject.split(','), { ...SERDES, ...named })
     case 'table': {
       const store = third === '-' ? {} : { store: third }
       return builder.table(subject, { ...SERDES, ...named, ...store }) as Table
@@ -71,12 +79,97 @@ function call(words: readonly string[], declared: Declared): Stream | Table | vo
       const used = third === '-' ? [] : third.split(',').map((name) => storeNamed(name, stores))
       return at(subject).process<string, string>({ ...named, stores: used, create: () => () => {} })
     }
+    case 'processValues': {
+      const used = third === '-' ? [] : third.split(',').map((name) => storeNamed(name, stores))
+      const step = { ...named, stores: used, create: () => () => {} }
+      return at(subject).processValues<string>(step)
+    }
+    case 'split':
+      return split(at(subject), { named, branches: third.split(','), rest: fourth })
+    case 'join':
+      return at(subject).join(made[Number(third)] as Table, first, { ...named, ...JOIN }) as Stream
+    case 'leftJoin':
+      return at(subject).leftJoin(made[Number(third)] as Table, first, {
+        ...named,
+        ...JOIN,
+      }) as Stream
+    case 'tgroup': {
+      const grouped = table().groupBy<string, string>((value, key) => [key, value], {
+        ...SERDES,
+        ...nameOf(fourth),
+      })
+      return aggregateTable(grouped, more[0] ?? '', { ...named, ...storeStep(third) })
+    }
+    case 'groupBy': {
+      const grouped = at(subject).groupBy(({ key }) => key, { ...SERDES, ...nameOf(fourth) })
+      const [kind = '', second] = more
+      const one = aggregate(grouped, kind, { ...named, ...storeStep(third) })
+      return second === undefined ? one : [one, aggregate(grouped, second, {})]
+    }
+    case 'countGrouped':
+    case 'reduce':
+    case 'aggregate': {
+      const grouped = at(subject).groupByKey({ ...SERDES, ...nameOf(fourth) })
+      const kind = verb === 'countGrouped' ? 'count' : verb
+      return aggregate(grouped, kind, { ...named, ...storeStep(third) })
+    }
     default:
-      return plainStep(at(subject), verb, named)
+      return plainStep(at(subject), verb, { ...named, ...storeStep(third) })
   }
 }
 
-function plainStep(stream: Stream, verb: string, named: Named): Stream {
+const JOIN = { key: text, left: text } as const
+
+const first = (value: string): string => value
+
+function nameOf(name: string): Named {
+  return name === '-' ? {} : { name }
+}
+
+function storeStep(name: string): { readonly store?: string } {
+  return name === '-' ? {} : { store: name }
+}
+
+function aggregate(
+  grouped: KGroupedStream<string, string>,
+  kind: string,
+  options: CountOptions,
+): Table {
+  const initial = (): string => ''
+  if (kind === 'count') return grouped.count(options) as unknown as Table
+  if (kind === 'reduce') return grouped.reduce(first, options)
+  return grouped.aggregate({ initial, add: first }, { ...options, value: text })
+}
+
+function aggregateTable(
+  grouped: KGroupedTable<string, string>,
+  kind: string,
+  options: CountOptions,
+): Table {
+  const initial = (): string => ''
+  if (kind === 'count') return grouped.count(options) as unknown as Table
+  if (kind === 'reduce') return grouped.reduce(first, first, options)
+  return grouped.aggregate({ initial, add: first, subtract: first }, { ...options, value: text })
+}
+
+/** The branches in their order; one without a name is called by its number, as Kafka Streams does. */
+function split(
+  stream: Stream,
+  {
+    named,
+    branches,
+    rest,
+  }: { readonly named: Named; readonly branches: readonly string[]; readonly rest: string },
+): readonly Stream[] {
+  let split: KBranchedStream<string, string, StreamFacts, string> = stream.split(named)
+  const names = branches.map((name, at) => (name === '-' ? String(at + 1) : name))
+  for (const name of names) split = split.branch(name, () => true)
+  const streams = rest === '-' ? split.noDefaultBranch() : split.defaultBranch(rest)
+  const all = rest === '-' ? names : [...names, rest]
+  return all.map((name) => streams[name] as Stream)
+}
+
+function plainStep(stream: Stream, verb: string, named: Named): Stream | Table {
   switch (verb) {
     case 'filter':
       return stream.filter(() => true, named)
@@ -94,6 +187,10 @@ function plainStep(stream: Stream, verb: string, named: Named): Stream {
       return stream.flatMapValues((value) => [value], named) as Stream
     case 'selectKey':
       return stream.selectKey(({ key }) => key, named) as Stream
+    case 'repartition':
+      return stream.repartition({ ...SERDES, ...named })
+    case 'toTable':
+      return stream.toTable({ ...SERDES, ...named })
     default:
       throw new TypeError(`no such call: ${verb}`)
   }

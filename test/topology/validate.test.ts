@@ -154,59 +154,43 @@ const table: readonly (readonly [
     ({ stream }) => stream('a', SERDES).to('.x'),
   ],
   [
-    'a count by a key that was changed',
-    'KEY_CHANGED',
-    'KSTREAM-AGGREGATE-0000000004',
-    'through(topic)',
-    ({ stream }) =>
-      untyped(
-        stream('a', SERDES)
-          .selectKey(({ value }) => value, { key: text })
-          .peek(() => {}),
-      )
-        .groupByKey()
-        .count(),
-    ({ stream }) =>
-      stream('a', SERDES)
-        .selectKey(({ value }) => value, { key: text })
-        .through('b')
-        .groupByKey()
-        .count(),
+    'a repartition topic of no partitions',
+    'ILLEGAL_PARTITIONS',
+    'r-repartition',
+    'whole number from 1',
+    ({ stream }) => stream('a', SERDES).repartition({ name: 'r', partitions: 0 }).to('b'),
+    ({ stream }) => stream('a', SERDES).repartition({ name: 'r', partitions: 1 }).to('b'),
   ],
   [
-    'a join on a right side whose key was changed',
-    'KEY_CHANGED',
-    'j',
-    'KSTREAM-MAP-0000000001 changed the key',
+    'a repartition topic that is made twice',
+    'DUPLICATE_NAME',
+    'g',
+    'another { name }',
     ({ stream }) => {
       const a = stream('a', SERDES)
-      a.joinOnce('j', untyped(a.map(({ key, value }) => [value, key], SERDES)), first, {
-        expireAfter: 1,
-      })
+      for (const store of ['x', 'y']) {
+        a.groupBy(({ value }) => value, { key: text, name: 'g' }).count({ store })
+      }
     },
     ({ stream }) => {
-      const a = stream('a', SERDES)
-      a.joinOnce(
-        'j',
-        a.mapValues((value) => value, { value: text }),
-        first,
-        { expireAfter: 1 },
-      )
+      const grouped = stream('a', SERDES).groupBy(({ value }) => value, { key: text, name: 'g' })
+      for (const store of ['x', 'y']) grouped.count({ store })
     },
   ],
   [
-    'an enrich step in key order on a key that was changed',
-    'KEY_CHANGED',
-    'e',
-    'through(topic)',
-    ({ stream }) =>
-      void stream('a', SERDES)
-        .selectKey(({ value }) => value, { key: text })
-        .enrich('e', enricher, { orderBy: (key) => key }),
-    ({ stream }) =>
-      void stream('a', SERDES)
-        .selectKey(({ value }) => value, { key: text })
-        .enrich('e', enricher, { orderBy: 'none' }),
+    'a count by a changed key whose value has no serde',
+    'SERDE_MISSING',
+    'c',
+    'or this one { value: serde }',
+    ({ stream }) => {
+      const a = stream('a', SERDES).map(({ key, value }) => [value, key.length], { key: text })
+      const loose: KStream<string, number> = a
+      loose.groupByKey().count({ name: 'c' })
+    },
+    ({ stream }) => {
+      const a = stream('a', SERDES).map(({ key, value }) => [value, key.length], { key: text })
+      a.groupByKey({ value: json<number>() }).count({ name: 'c' })
+    },
   ],
   [
     'a sink without the value’s serde',

@@ -59,16 +59,39 @@ export const types = topology('types', ({ stream, table }) => {
   // @ts-expect-error -- map lost both.
   pairs.to('pairs', { key: text })
 
-  // Steps by key refuse a key that was changed, until the stream went through a topic.
+  // Steps by key take a key that was changed where both serdes are known, for a repartition topic.
   orders.groupByKey().count()
   const byItem = orders.selectKey(({ value }) => value.item, { key: text })
-  // @ts-expect-error -- records of one item are in several partitions.
-  byItem.groupByKey()
-  // @ts-expect-error -- records of one item are in several partitions.
-  byItem.groupByKey({ key: text })
+  byItem.groupByKey().count()
   byItem.through('orders-by-item').groupByKey().count()
-  // @ts-expect-error -- records of one item are in several partitions.
+  const namedByItem = orders.selectKey(({ value }) => value.item)
+  // @ts-expect-error -- the key has no serde.
+  namedByItem.groupByKey()
+  namedByItem.groupByKey({ key: text }).reduce((largest, value) => value ?? largest)
+  // @ts-expect-error -- the value has no serde.
   byItem.mapValues(({ amount: n }) => n).groupByKey()
+  // @ts-expect-error -- a key alone does not write a repartition topic.
+  byItem.mapValues(({ amount: n }) => n).groupByKey({ key: text })
+  byItem.mapValues(({ amount: n }) => n).groupByKey({ value: amount })
+  // @ts-expect-error -- nor are values without a serde kept.
+  amounts.groupByKey().reduce(() => 1)
+  amounts.groupByKey().reduce((sum, n) => sum + n, { value: amount })
+  amounts.groupByKey().count()
+  // @ts-expect-error -- another key has no serde yet.
+  orders.groupBy(({ value }) => value.item)
+  orders.groupBy(({ value }) => value.item, { key: text }).count()
+  // @ts-expect-error -- the value has no serde.
+  amounts.groupBy(({ value }) => value, { key: amount })
+  const sums = orders
+    .groupBy(({ value }) => value.item, { key: text })
+    .aggregate(
+      { initial: () => 0, add: (sum, value) => sum + value.amount },
+      { store: 'sums', value: amount },
+    )
+  same<typeof sums extends KTable<infer K, infer V> ? [K, V] : never, [string, number]>()
+  // @ts-expect-error -- it writes a topic, so it needs the serde.
+  amounts.repartition()
+  amounts.repartition({ value: amount }).groupByKey().count()
   // @ts-expect-error -- through writes the topic, so it needs the serde.
   orders.selectKey(({ value }) => value.item).through('orders-by-item')
 
@@ -87,6 +110,45 @@ export const types = topology('types', ({ stream, table }) => {
   )
   expensive
     .mapValues(({ amount: n }) => n, { value: amount })
+    .toStream()
+    .to('amounts')
+
+  // A join with a table has the row, which a left join may miss.
+  const prices = table('prices', { key: text, value: amount })
+  const priced = byItem.join(prices, (item, price) => item.amount * price, { value: amount })
+  same<typeof priced extends KStream<string, infer V> ? V : never, number>()
+  priced.to('priced')
+  // @ts-expect-error -- a price may be missing.
+  byItem.leftJoin(prices, (item, price) => item.amount * price)
+  byItem.leftJoin(prices, (item, price) => item.amount * (price ?? 0))
+  // @ts-expect-error -- amounts have no serde for the repartition topic.
+  byItem.mapValues(({ amount: n }) => n).join(prices, (n, price) => n * price)
+  amounts.join(prices, (n, price) => n * price)
+  const byAmount = orders.selectKey(() => 1, { key: amount })
+  // @ts-expect-error -- keys of another type.
+  byAmount.join(prices, () => 1)
+
+  // A split has the branches that were named.
+  const { large, rest } = orders
+    .split()
+    .branch('large', ({ value }) => value.amount > 10)
+    .defaultBranch('rest')
+  large.merge(rest).to('all', { value: order, key: text })
+  const branches = orders.split().branch('large', () => true)
+  // @ts-expect-error -- there is no such branch.
+  void branches.noDefaultBranch().small
+
+  // A stream of rows that may be removed becomes a table of rows.
+  const again = rows.toTable()
+  same<typeof again extends KTable<string, infer V> ? V : never, Order>()
+  // @ts-expect-error -- groups are kept by serdes that only the author knows.
+  again.groupBy((value) => [value.item, value.amount], { key: text })
+  again
+    .groupBy((value) => [value.item, value.amount] as const, { key: text, value: amount })
+    .reduce(
+      (sum, n) => sum + n,
+      (sum, n) => sum - n,
+    )
     .toStream()
     .to('amounts')
 
@@ -135,13 +197,9 @@ export const types = topology('types', ({ stream, table }) => {
     .to('sums')
   // @ts-expect-error -- the right side's values have no serde.
   orders.joinOnce('j', amounts, (left, right) => left.amount + right, { expireAfter: 1000 })
-  orders.joinOnce(
-    'j',
-    // @ts-expect-error -- the right side's key was changed.
-    byItem,
-    (left, right) => left.amount + right.amount,
-    { expireAfter: 1000 },
-  )
+  orders.joinOnce('j', byItem, (left, right) => left.amount + right.amount, {
+    expireAfter: 1000,
+  })
   // @ts-expect-error -- a waiting row is kept by the serde of the value around the reference.
   joined.dereference({ from: references, select: () => null, replace: () => 1 })
   const kept = references.joinOnce('k', lengths, (reference, length) => ({ reference, length }), {

@@ -1,0 +1,18 @@
+/** The store that a step keeps its rows in, as its author described it. */
+import type { Serde } from '../serdes/serde.ts'
+import type { KeyValueStoreSpec } from '../state/store.ts'
+import type { StoreStep } from './options.ts'
+
+/** What a store is made of. */
+export interface StoreParts<K, V> {
+  readonly options: StoreStep
+  readonly key: Serde<K>
+  readonly value: Serde<V>
+}
+
+/** The store of that name. */
+export function storeOf<K, V>(name: string, parts: StoreParts<K, V>): KeyValueStoreSpec<K, V> {
+  const { options, key, value } = parts
+  const { persistent = true, logged = true } = options
+  return { kind: 'key-value', name, key, value, persistent, logged }
+}
