@@ -12,11 +12,31 @@ export { LogRecord, NO_HEADERS, StreamRecord, type Header, type Headers } from '
 export { avro, type AvroSerde, type AvroType } from './serdes/avro.ts'
 export { SerdeError, type SerdeErrorCode } from './serdes/errors.ts'
 export { fileRegistry } from './serdes/file-registry.ts'
+export type { RegistryAuth } from './serdes/http-registry-access.ts'
+export type {
+  CallOptions,
+  Compatibility,
+  CompatibilityLevel,
+  HttpRegistry,
+  HttpRegistryAddress,
+  HttpRegistryOptions,
+  RegisteredSchema,
+  SchemaOptions,
+  SchemaReference,
+} from './serdes/http-registry-contract.ts'
+export type { HttpRegistryLimits } from './serdes/http-registry-limits.ts'
+export { httpRegistry } from './serdes/http-registry.ts'
 export { json } from './serdes/json.ts'
 export { memoryRegistry } from './serdes/memory-registry.ts'
 export { bytes, float64, int32, int64, text, uuid } from './serdes/primitives.ts'
 export type { Registry } from './serdes/registry.ts'
 export { SchemaPending, type OpenSerde, type Serde, type SerdeContext } from './serdes/serde.ts'
+export {
+  describeWindowed,
+  sessionWindowed,
+  timeWindowed,
+  type Windowed,
+} from './serdes/windowed.ts'
 
 // Logs
 export { openEmbeddedLog } from './transport/embedded/open.ts'

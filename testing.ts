@@ -1,6 +1,11 @@
 /** What users of millrace test with: a driver for topologies, a log in memory, time moved by hand, and the suites that every implementation of a contract runs. */
 export { serdeConformance, type SerdeSuite } from './serdes/conformance.ts'
 export {
+  registryConformance,
+  type OpenRegistry,
+  type RegistryHarness,
+} from './serdes/registry-conformance.ts'
+export {
   databaseConformance,
   keyValueStoreConformance,
   type DatabaseHarness,
