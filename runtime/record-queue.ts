@@ -147,7 +147,7 @@ export class RecordQueue {
       return true
     } catch (error) {
       this.#head = undefined
-      if (isMillraceError(error) && error.remedy === 'retry') throw error
+      if (isNotTheRecords(error)) throw error
       if (error instanceof SchemaPending) this.#awaitSchema(error)
       else this.#events.onUnreadable(unreadableRecord(error, this.#placeOf(record)), record, this)
       return false
@@ -195,4 +195,10 @@ export class RecordQueue {
     const { topic, partition } = this.cursor
     return describePosition({ topic, partition, offset: asOffset(record.offset) })
   }
+}
+
+/** A registry that refuses us or cannot be reached says nothing about the record: a policy that leaves records out must not see it. */
+function isNotTheRecords(error: unknown): boolean {
+  if (!isMillraceError(error)) return false
+  return error.remedy === 'retry' || error.code.startsWith('MILLRACE_REGISTRY_')
 }

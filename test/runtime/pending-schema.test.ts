@@ -131,6 +131,19 @@ describe('a store that holds a value of a schema which is not here', () => {
     await second.close()
   })
 
+  test('of a source record fails the app where the registry refuses us, whatever the policy for records', async () => {
+    const bench = await MemoryBench.with(['in', 'out'])
+    const { serde } = fetchedText(bench, async () => {
+      throw new MillraceError('MILLRACE_REGISTRY_UNAUTHORIZED', 'the token has expired')
+    })
+    const passing = topology('app', ({ stream }) => {
+      stream('in', { key: text, value: serde }).to('out', { value: text })
+    })
+    const app = await bench.start(passing, { failures: { deserialization: 'skip' } })
+    await bench.produce('in', [{ key: 'a', value: '1' }])
+    expect(await app.failure()).toMatchObject({ code: 'MILLRACE_REGISTRY_UNAUTHORIZED' })
+  })
+
   test('is fetched for what an operator reads when it opens', async () => {
     const bench = await MemoryBench.with(['left', 'right', 'out'])
     const joined = (left: Serde<string>) =>
