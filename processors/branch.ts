@@ -7,7 +7,7 @@ export interface Branch<K, V> {
   /** The child that gets the records. */
   readonly child: string
   /** Whether a record goes this way; left out: every one that came so far does. */
-  readonly takes?: (record: StreamRecord<K, V>) => boolean
+  takes?(record: StreamRecord<K, V>): boolean
 }
 
 /** The beginning of a branch: forwards what it gets. */
@@ -24,10 +24,10 @@ export function branch<K, V>(
     kind: 'branch',
     name,
     create: ({ forwardTo }) => {
-      const ways = branches.map(({ child, takes }) => ({ takes, forward: forwardTo(child) }))
+      const ways = branches.map((each) => ({ branch: each, forward: forwardTo(each.child) }))
       return (record) => {
-        for (const { takes, forward } of ways) {
-          if (takes !== undefined && !takes(record)) continue
+        for (const { branch: way, forward } of ways) {
+          if (way.takes?.(record) === false) continue
           forward(record)
           return
         }

@@ -45,6 +45,14 @@ export interface Processor<K, V> {
   close?(): Promise<void>
 }
 
+/** The clock of a schedule: the task's stream time, or the machine's time. */
+export type PunctuationType = 'stream-time' | 'wall-clock'
+
+/** A schedule that goes on until it is cancelled. */
+export interface Scheduled {
+  cancel(): void
+}
+
 /** What an operator may use of its task. */
 export interface ProcessorContext<KOut, VOut> {
   /** Hands a record to the children, depth first, in the order they were added. */
@@ -81,6 +89,14 @@ export interface ProcessorContext<KOut, VOut> {
    * about, for the steps behind.
    */
   readonly enqueue: (event: () => void, origin?: string) => void
+  /**
+   * Calls `run` every `intervalMs`, between two records and as part of the open commit unit. By
+   * stream time: after the first record, then after the one that takes stream time to a multiple of
+   * the interval or beyond. By the wall clock: first one interval from now. Intervals that went by
+   * together are one call; it is told the time it is. In it `source` is undefined. Schedules end with
+   * the running half that made them, and `create` makes them anew. Asserts an interval of at least 1.
+   */
+  schedule(intervalMs: number, type: PunctuationType, run: (timestampMs: number) => void): Scheduled
   /**
    * Says that records up to now wait in this operator, the oldest with this timestamp (undefined:
    * none): time downstream in the task does not pass it, so that a slow service never makes a join

@@ -36,6 +36,13 @@ export class RecordFailures {
     this.#leaveOut(error, { place, processor: topic })
   }
 
+  /** A record that its source's timestamp extractor leaves out. */
+  onLeftOut(error: Error, record: LogRecord, { cursor }: RecordQueue): void {
+    const { topic, partition } = cursor
+    const place = describePosition({ topic, partition, offset: asOffset(record.offset) })
+    this.#leaveOut(error, { place, processor: topic })
+  }
+
   /** A processor threw. Returns to leave the rest of the subtree out; throws to fail the task. */
   onThrown(error: Error, processor: string, record: AnyRecord): void {
     if (!isRecords(error)) throw error
@@ -51,6 +58,16 @@ export class RecordFailures {
     if (source !== undefined && processing === 'dead-letter') {
       this.#send(letterOf(error, source.record, source))
     }
+    this.#leaveOut(error, { place, processor })
+  }
+
+  /** A punctuation threw. Returns to leave out what it had not done yet; throws to fail the task. */
+  onPunctuation(error: Error, processor: string): void {
+    if (!isRecords(error)) throw error
+    const place = 'a punctuation'
+    // There is no record that a dead letter could hold.
+    const { processing } = this.#services.failures
+    if (processing !== 'skip') throw processingError(error, processor, place)
     this.#leaveOut(error, { place, processor })
   }
 

@@ -4,6 +4,7 @@
  * fails the task before anything of it was processed. Holds one batch; what lies beyond it waits in
  * the cursor's byte-bounded prefetch.
  */
+import type { Clock } from '../model/clock.ts'
 import { asError, isMillraceError } from '../model/errors.ts'
 import type { LogRecord } from '../model/record.ts'
 import { StreamRecord } from '../model/record.ts'
@@ -19,12 +20,15 @@ export interface SourceReading {
   /** Undefined where every step behind the source takes the value by reference. */
   readonly value: OpenSerde<unknown> | undefined
   readonly timestamp: TimestampExtractor | undefined
+  readonly clock: Clock
 }
 
 /** What the queue asks of its task. */
 export interface QueueEvents {
   /** A record that cannot be read. Returns to leave it out; throws to fail the task. */
   readonly onUnreadable: (error: Error, record: LogRecord, queue: RecordQueue) => void
+  /** A record that its source leaves out. */
+  readonly onLeftOut: (error: Error, record: LogRecord, queue: RecordQueue) => void
   /** A schema that a record waits for has arrived, or could not be had. */
   readonly onSchema: () => void
 }
@@ -141,7 +145,7 @@ export class RecordQueue {
         record.headers,
       )
       this.#head = timestamp === undefined ? head : this.#extract(head, record, timestamp)
-      if (this.#head.timestamp < 0) throw new Error(`its timestamp is ${this.#head.timestamp}`)
+      if (!(this.#head.timestamp >= 0)) return this.#refuseTimestamp(this.#head.timestamp, record)
       this.#headRecord = record
       this.headTimestamp = this.#head.timestamp
       return true
@@ -152,6 +156,15 @@ export class RecordQueue {
       else this.#events.onUnreadable(unreadableRecord(error, this.#placeOf(record)), record, this)
       return false
     }
+  }
+
+  /** A negative timestamp was chosen by the author's extractor, to leave the record out; or it is the record's own. */
+  #refuseTimestamp(timestamp: number, record: LogRecord): false {
+    const error = new Error(`its timestamp is ${timestamp}`)
+    if (this.#reading.timestamp === undefined || Number.isNaN(timestamp)) throw error
+    this.#head = undefined
+    this.#events.onLeftOut(error, record, this)
+    return false
   }
 
   #extract(
@@ -170,6 +183,7 @@ export class RecordQueue {
         value: head.value,
       },
       this.partitionTime,
+      this.#reading.clock,
     )
     return new StreamRecord(head.key, head.value, timestamp, head.headers)
   }

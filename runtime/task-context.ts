@@ -1,11 +1,13 @@
 /** What one processor may use of its task: made at every wiring, so that it dies with its incarnation. */
-import type { ProcessorContext } from '../processors/processor.ts'
+import { asError } from '../model/errors.ts'
+import type { ProcessorContext, PunctuationType, Scheduled } from '../processors/processor.ts'
 import { keyValueStore } from '../state/key-value-store.ts'
 import type { KeyValueStore, KeyValueStoreSpec } from '../state/store.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import type { ProcessorNode } from '../topology/graph.ts'
 import { deadLetterRecord } from './dead-letter.ts'
 import { eventError } from './failure.ts'
+import type { RecordFailures } from './record-failures.ts'
 import type { UnitServices } from './services.ts'
 import type { Task } from './task.ts'
 import type { Ways } from './wiring.ts'
@@ -17,6 +19,7 @@ export function taskContext(parts: {
   readonly task: Task
   readonly signal: AbortSignal
   readonly services: UnitServices
+  readonly failures: RecordFailures
 }): ProcessorContext<unknown, unknown> {
   const { node, ways, task, signal, services } = parts
   const { open, outputs, deadLetters, counters } = services
@@ -45,6 +48,7 @@ export function taskContext(parts: {
         }
       }, origin)
     },
+    schedule: (intervalMs, type, run) => schedule(parts, { intervalMs, type, run }),
     holdTime: (oldestPendingMs) => task.holds.set(node.name, oldestPendingMs),
     heldTime: () => task.holds.oldest,
     deadLetter: (letter) => outputs.emit(deadLetterRecord(letter, deadLetters)),
@@ -60,6 +64,28 @@ export function taskContext(parts: {
       add(amount)
     },
   }
+}
+
+function schedule(
+  { task, services, node, failures }: Parameters<typeof taskContext>[0],
+  wish: {
+    readonly intervalMs: number
+    readonly type: PunctuationType
+    readonly run: (timestampMs: number) => void
+  },
+): Scheduled {
+  const { intervalMs, type, run } = wish
+  if (!(intervalMs >= 1)) {
+    throw new TypeError(`${node.name} schedules every ${intervalMs} ms: at least 1 is needed`)
+  }
+  const firstMs = type === 'stream-time' ? 0 : services.clock.now() + intervalMs
+  return task.punctuations.add(type, { intervalMs, firstMs }, (timestampMs) => {
+    try {
+      run(timestampMs)
+    } catch (error) {
+      failures.onPunctuation(asError(error), node.name)
+    }
+  })
 }
 
 function storeOf<K, V>(

@@ -6,8 +6,10 @@
  */
 import type { CommittedOffset } from '../transport/transport.ts'
 import { asPartition, asTopic, type Partition } from '../model/position.ts'
-import type { ProcessRecord, SourceRecord } from '../processors/processor.ts'
+import type { Clock } from '../model/clock.ts'
+import type { ProcessRecord, PunctuationType, SourceRecord } from '../processors/processor.ts'
 import type { TaskState } from '../state/layers.ts'
+import { Punctuations } from './punctuations.ts'
 import type { RecordQueue } from './record-queue.ts'
 
 /** An input of a task: the queue and the first processor behind the source. */
@@ -28,8 +30,10 @@ export class Task {
   readonly partition: Partition
   readonly state: TaskState
   readonly holds = new TimeHolds()
+  readonly punctuations = new Punctuations()
   readonly #onWork: () => void
   readonly #isFull: () => boolean
+  readonly #clock: Clock
   #inputs: readonly TaskInput[] = []
   #current: RecordQueue | undefined
   #events: TaskEvent[] = []
@@ -45,12 +49,14 @@ export class Task {
     readonly onWork: () => void
     /** Whether what was made so far has to leave before more is made. */
     readonly isFull: () => boolean
+    readonly clock: Clock
   }) {
     this.id = parts.id
     this.partition = parts.partition
     this.state = parts.state
     this.#onWork = parts.onWork
     this.#isFull = parts.isFull
+    this.#clock = parts.clock
   }
 
   /** Begins with these inputs: at the start, and again after a rewind. */
@@ -63,12 +69,13 @@ export class Task {
 
   /** Runs the events that are there, then records, at most `limit` of both together and none once its outputs are full. Returns how many it ran. */
   run(limit: number): number {
-    let done = this.#runEvents(limit)
+    let done = this.#runEvents(limit) + this.#punctuateByClock()
     while (done < limit && !this.#isFull()) {
       const input = this.#next()
       if (input === undefined) break
       this.#process(input)
       done += 1
+      if (this.#streamTime >= this.punctuations.nextStreamMs) done += this.#punctuate('stream-time')
       if (this.#events.length > 0) done += this.#runEvents(limit - done)
     }
     return done
@@ -101,7 +108,7 @@ export class Task {
     return this.#streamTime
   }
 
-  /** Records processed and events run since the task was made. */
+  /** Records processed, events and punctuations run since the task was made. */
   get processed(): number {
     return this.#processed
   }
@@ -136,6 +143,18 @@ export class Task {
     }
     this.#eventOrigin = undefined
     this.#events.splice(0, done)
+    this.#processed += done
+    return done
+  }
+
+  #punctuateByClock(): number {
+    if (this.punctuations.nextWallMs === Infinity || this.#isFull()) return 0
+    return this.#clock.now() >= this.punctuations.nextWallMs ? this.#punctuate('wall-clock') : 0
+  }
+
+  #punctuate(type: PunctuationType): number {
+    const now = type === 'stream-time' ? this.#streamTime : this.#clock.now()
+    const done = this.punctuations.run(type, now)
     this.#processed += done
     return done
   }

@@ -134,7 +134,8 @@ export class UnitLoop {
   async #sleep(): Promise<void> {
     const { clock, wakeup, outputs } = this.#parts
     if (!outputs.full) this.#listen()
-    const timer = clock.timer(this.#untilRoundMs(), () => wakeup.ring())
+    const sleepMs = Math.min(this.#untilRoundMs(), this.#untilPunctuationMs())
+    const timer = clock.timer(sleepMs, () => wakeup.ring())
     await wakeup.wait()
     timer.cancel()
     // Whatever rang may have moved a position without a record: one that was left out, say.
@@ -160,6 +161,14 @@ export class UnitLoop {
     const recommit = this.#lastCommitMs + limits.recommitMs - now
     if (!this.#touched || this.#round !== undefined) return Math.max(1, recommit)
     return Math.max(1, Math.min(recommit, this.#lastRoundMs + limits.commitIntervalMs - now))
+  }
+
+  /** Until a step is to be called by the wall clock; a loop whose outputs are full waits for that alone. */
+  #untilPunctuationMs(): number {
+    const { tasks, outputs, clock } = this.#parts
+    if (outputs.full) return Infinity
+    const next = Math.min(...tasks.map(({ loop }) => loop.punctuations.nextWallMs))
+    return Math.max(1, next - clock.now())
   }
 
   #isRoundDue(): boolean {

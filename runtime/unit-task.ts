@@ -52,6 +52,7 @@ export class UnitTask implements CommittingTask {
       state: parts.state,
       onWork: parts.services.onWork,
       isFull: () => parts.services.outputs.full,
+      clock: parts.services.clock,
     })
     this.#failures = new RecordFailures(this.loop, parts.services)
   }
@@ -75,6 +76,7 @@ export class UnitTask implements CommittingTask {
     this.#incarnation.abort(new Error(`task ${this.loop.id} begins anew or ends`))
     for (const { queue } of this.loop.inputs) queue.cursor.close()
     this.loop.holds.clear()
+    this.loop.punctuations.clear()
     const { processors } = this.#wiring
     this.#wiring = { sources: new Map(), processors: [] }
     this.loop.begin([])
@@ -132,6 +134,7 @@ export class UnitTask implements CommittingTask {
       partitionTime: start.partitionTime,
       events: {
         onUnreadable: (error, record, at) => this.#failures.onUnreadable(error, record, at),
+        onLeftOut: (error, record, at) => this.#failures.onLeftOut(error, record, at),
         onSchema: this.#services.onWork,
       },
     })
@@ -159,6 +162,7 @@ export class UnitTask implements CommittingTask {
       key: pair.key,
       value: byReference && node.timestamp === undefined ? undefined : pair.value,
       timestamp: node.timestamp,
+      clock: this.#services.clock,
     }
   }
 
@@ -169,6 +173,7 @@ export class UnitTask implements CommittingTask {
       task: this.loop,
       signal: this.#incarnation.signal,
       services: this.#services,
+      failures: this.#failures,
     })
   }
 

@@ -3,6 +3,7 @@
  * makes, what describe prints, and all that the runtime is told. Nodes refer to each other by name,
  * so that the value can be printed, compared and walked in either direction.
  */
+import type { Clock } from '../model/clock.ts'
 import type { Topic } from '../model/position.ts'
 import type { ProcessorSpec } from '../processors/processor.ts'
 import type { Serde } from '../serdes/serde.ts'
@@ -108,9 +109,14 @@ export interface TimestampedRecord {
 
 /**
  * The timestamp of a record, milliseconds since 1970. `partitionTimeMs` is the largest of the
- * partition so far, -1 before the first. A negative answer fails the task.
+ * partition so far, -1 before the first. A record with a negative answer is left out and counted in
+ * `dropped-records`; one for which it throws cannot be read (failures.deserialization).
  */
-export type TimestampExtractor = (record: TimestampedRecord, partitionTimeMs: number) => number
+export type TimestampExtractor = (
+  record: TimestampedRecord,
+  partitionTimeMs: number,
+  clock: Clock,
+) => number
 
 /** The part of a key that decides its partition: Kafka's murmur2 of the text's UTF-8 bytes. */
 // eslint-disable-next-line typescript/no-explicit-any -- keys of any type, where nodes of all types are listed.

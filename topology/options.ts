@@ -21,7 +21,7 @@ export interface Named {
 export interface SourceOptions<K, V> extends Named {
   readonly key: Serde<K>
   readonly value: Serde<V>
-  /** Default: the record's own timestamp. */
+  /** Default: the record's own timestamp, where a negative one cannot be read. topology/timestamps.ts has others. */
   readonly timestamp?: TimestampExtractor
   /** How the topic's writers choose the partition, where it is not by the key's bytes. Steps that bring topics together compare it: use one function for all of them. */
   readonly partitionBy?: PartitionBy<K>

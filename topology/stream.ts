@@ -33,7 +33,7 @@ import type * as Option from './options.ts'
 import { byKey, repartitioned } from './repartition.ts'
 import * as need from './requirements.ts'
 import * as after from './stream-state.ts'
-import { KTable } from './table.ts'
+import { KTable, type AnyTable } from './table.ts'
 
 /** Records with keys K and values V. F is what else the compiler knows of them (topology/facts.ts); leave it out to know nothing. */
 export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
@@ -202,17 +202,17 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
   // eslint-disable-next-line max-params -- the fourth is `this`, which is no argument.
   join<R, Out, O extends Option.TableJoinStep<K, V, Out> = Option.Named>(
     this: Fact.ByKey<F>,
-    table: KTable<K, R>,
+    table: AnyTable<K, R>,
     join: (value: V, row: R, key: K) => Out,
     options?: O & Option.TableJoinStep<K, V, Out>,
   ): KStream<K, Out, Fact.Joined<F, O>>
   join<R, Out, O extends Option.TableJoinStep<K, V, Out>>(
-    table: KTable<K, R>,
+    table: AnyTable<K, R>,
     join: (value: V, row: R, key: K) => Out,
     options: O & Option.TableJoinStep<K, V, Out> & Fact.TableJoinSerdesNeeded<F>,
   ): KStream<K, Out, Fact.Joined<F, O>>
   join<R, Out>(
-    table: KTable<K, R>,
+    table: AnyTable<K, R>,
     join: (value: V, row: R, key: K) => Out,
     wish: Option.TableJoinStep<K, V, Out> = {},
   ): KStream<K, Out> {
@@ -223,17 +223,17 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
   // eslint-disable-next-line max-params -- the fourth is `this`, which is no argument.
   leftJoin<R, Out, O extends Option.TableJoinStep<K, V, Out> = Option.Named>(
     this: Fact.ByKey<F>,
-    table: KTable<K, R>,
+    table: AnyTable<K, R>,
     join: (value: V, row: R | null, key: K) => Out,
     options?: O & Option.TableJoinStep<K, V, Out>,
   ): KStream<K, Out, Fact.Joined<F, O>>
   leftJoin<R, Out, O extends Option.TableJoinStep<K, V, Out>>(
-    table: KTable<K, R>,
+    table: AnyTable<K, R>,
     join: (value: V, row: R | null, key: K) => Out,
     options: O & Option.TableJoinStep<K, V, Out> & Fact.TableJoinSerdesNeeded<F>,
   ): KStream<K, Out, Fact.Joined<F, O>>
   leftJoin<R, Out>(
-    table: KTable<K, R>,
+    table: AnyTable<K, R>,
     join: (value: V, row: R | null, key: K) => Out,
     wish: Option.TableJoinStep<K, V, Out> = {},
   ): KStream<K, Out> {

@@ -97,3 +97,6 @@ export class KTable<K, V, F extends StreamFacts = StreamFacts, Gone extends null
     return spec.name
   }
 }
+
+/** A table whether or not its rows can be removed. */
+export type AnyTable<K, V> = KTable<K, V, StreamFacts, null> | KTable<K, V, StreamFacts, never>

@@ -48,6 +48,7 @@ export async function runOperator<K, V, L, W>(
   const context: ProcessorContext<L, W> = {
     forward: (record) => void forwarded.push(record),
     forwardTo: unused,
+    schedule: unused,
     applicationId: 'app',
     taskId: '0_0',
     partition: asPartition(0),

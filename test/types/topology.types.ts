@@ -128,6 +128,8 @@ export const types = topology('types', ({ stream, table }) => {
   // @ts-expect-error -- keys of another type.
   byAmount.join(prices, () => 1)
 
+  orders.join(orders.groupByKey().count(), (item, count) => count > BigInt(item.amount))
+
   // A split has the branches that were named.
   const { large, rest } = orders
     .split()
