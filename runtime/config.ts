@@ -58,6 +58,8 @@ export interface StreamsLimits {
   readonly transactionTimeoutMs: number
   /** Offsets are committed anew after this long without a record, for logs forget old ones. Default 12 hours. */
   readonly recommitMs: number
+  /** Shortest time between two deletions of what was read of repartition topics. Default 30,000. */
+  readonly repartitionPurgeMs: number
   /** Bytes fetched ahead, per unit. Default 16 MiB. */
   readonly prefetchBytes: number
   /** Bytes of values kept for the references that stand for them, per process. Default 32 MiB. */
@@ -89,6 +91,7 @@ const DEFAULT_LIMITS: StreamsLimits = {
   commitRetryMs: 30_000,
   transactionTimeoutMs: 60_000,
   recommitMs: 12 * 60 * 60 * 1000,
+  repartitionPurgeMs: 30_000,
   prefetchBytes: 16 * 1024 * 1024,
   payloadBytes: 32 * 1024 * 1024,
   flushIntervalMs: 2_000,

@@ -11,6 +11,7 @@ import type { Guarantee, StreamsEvent, StreamsLimits } from './config.ts'
 import { remedyFor } from './failure.ts'
 import { decodeOffsetMetadata } from './offset-metadata.ts'
 import { fetchPendingSchema } from './pending-schema.ts'
+import type { RepartitionPurge } from './repartition-purge.ts'
 import type { Outputs } from './outputs.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
 import { untilAborted } from './until-aborted.ts'
@@ -34,6 +35,7 @@ export interface UnitLoopParts {
   readonly commitSteps: readonly CommitStep[]
   readonly commitOffsets: (offsets: readonly CommittedOffset[]) => Promise<void>
   readonly starts: readonly StartOffset[]
+  readonly purge: Pick<RepartitionPurge, 'committed'>
   readonly onEvent: (event: StreamsEvent) => void
 }
 
@@ -237,6 +239,7 @@ export class UnitLoop {
       offset,
       partitionTime: decodeOffsetMetadata(metadata).partitionTime,
     }))
+    this.#parts.purge.committed(this.#committed)
   }
 
   #takeFailure(): Error {

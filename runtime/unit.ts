@@ -16,6 +16,7 @@ import type { Guarantee } from './config.ts'
 import { remedyFor } from './failure.ts'
 import { Outputs } from './outputs.ts'
 import type { AppServices, UnitServices } from './services.ts'
+import { RepartitionPurge } from './repartition-purge.ts'
 import { START, type StartProgress, type StartStep } from './start.ts'
 import { StartingUnitTask } from './starting-task.ts'
 import { fetchPendingSchema } from './pending-schema.ts'
@@ -143,6 +144,7 @@ export class CommitUnit {
     const transactional =
       guarantee === 'exactly-once' ? { transactionalId, transactionTimeoutMs } : {}
     const producer = resources.use(transport.openProducer(transactional))
+    const purge = resources.use(this.#purge())
     const wakeup = new Wakeup()
     const unitServices: UnitServices = {
       ...services,
@@ -176,6 +178,7 @@ export class CommitUnit {
       commitOffsets: async (offsets) =>
         await transport.admin.commitOffsets(services.open.application, offsets),
       starts: progress.starts,
+      purge,
       onEvent: services.onEvent,
     })
     // Deferred last, so that it comes first: then the databases are closed, one after the other.
@@ -223,6 +226,18 @@ export class CommitUnit {
     }
     for (const task of tasks) await task.begin(startsOf(task, progress.starts))
     return progress
+  }
+
+  #purge(): RepartitionPurge {
+    const { transport, services } = this.#parts
+    const { clock, limits, open, onEvent } = services
+    return new RepartitionPurge({
+      admin: transport.admin,
+      topics: new Set<string>(open.topology.repartitions.map(({ topic }) => topic)),
+      clock,
+      intervalMs: limits.repartitionPurgeMs,
+      onNotice: (message) => onEvent({ kind: 'notice', message }),
+    })
   }
 
   #writer(): OffsetWriter {
