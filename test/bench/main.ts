@@ -16,11 +16,12 @@ const HELP = `npm run bench [-- case… [options]]
 
 ${CASES.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
 
-  --size 1GiB        bytes of media in a run
+  --size 512MiB      bytes of media in a run
   --records 1000000  small records in a run
   --repeat 3         rounds
+  --only TEXT        of each case the variants whose name has the text, and the first
   --seconds 240      no round begins that would end later, after the first
-  --quick            128MiB, 200000 records, one round
+  --quick            64MiB, 100000 records, one round
   --json             figures for a program
   --profile DIR      a .cpuprofile of each measured process`
 
@@ -36,6 +37,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '240' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
     profile: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -50,8 +52,8 @@ if (values.help) {
 async function bench(cases: readonly BenchCase[]): Promise<void> {
   const { quick, json, seconds, profile } = values
   const settings: BenchSettings = {
-    sizeBytes: wholeNumber('--size', parseBytes(values.size ?? (quick ? '128MiB' : '1GiB'))),
-    records: wholeNumber('--records', Number(values.records ?? (quick ? 200_000 : 1_000_000))),
+    sizeBytes: wholeNumber('--size', parseBytes(values.size ?? (quick ? '64MiB' : '512MiB'))),
+    records: wholeNumber('--records', Number(values.records ?? (quick ? 100_000 : 1_000_000))),
   }
   const repeat = wholeNumber('--repeat', Number(values.repeat ?? (quick ? 1 : 3)))
   const startMs = performance.now()
@@ -85,7 +87,11 @@ function chosenCases(names: readonly string[]): readonly BenchCase[] {
   for (const name of names) {
     if (!CASES.some((one) => one.name === name)) wrong(`there is no case ${name}`)
   }
-  return CASES.filter(({ name }) => names.length === 0 || names.includes(name))
+  const only = (name: string, at: number): boolean => at === 0 || name.includes(values.only)
+  return CASES.filter(({ name }) => names.length === 0 || names.includes(name)).map((one) => ({
+    ...one,
+    variants: one.variants.filter(({ name }, at) => only(name, at)),
+  }))
 }
 
 function wholeNumber(option: string, value: number | undefined): number {

@@ -23,7 +23,7 @@ const VALUE = 'a value of a hundred bytes, which is about what an event of a web
   100,
   '.',
 )
-const WARM_RECORDS = 200_000
+const WARM_RECORDS = 50_000
 /** Records sent between two flushes. */
 const FLUSH_RECORDS = 10_000
 
