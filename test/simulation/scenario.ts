@@ -40,6 +40,7 @@ export const TOPICS: readonly NewTopic[] = [
   'called',
   'sums',
   'joined',
+  'letters',
 ].map((topic) => ({ topic: asTopic(topic), partitions: PARTITIONS }))
 
 const groupOf = (key: string): string => key.slice(0, key.indexOf('/'))
@@ -58,6 +59,13 @@ export function scenarioTopology(clock: Clock, random: SeededRandom): Topology {
     words
       .enrich('call', caller(clock, random), { calls: 3, backoffMs: 5, attempts: 1000 })
       .to('called')
+
+    words
+      .groupBy(({ value }) => value.slice(0, 2), { key: text, name: 'by-letters' })
+      .count({ store: 'letter-counts' })
+      .toStream()
+      .mapValues(String)
+      .to('letters', { value: text })
 
     const parts = stream('parts', {
       key: text,
@@ -214,12 +222,16 @@ export function expectedOutputs(
     outputs.set(topic, keys.set(key, [...(keys.get(key) ?? []), value]))
   }
   const counts = new Map<string, number>()
+  const lettered = new Map<string, number>()
   const sums = new Map<string, number>()
   for (const { topic, key, value } of input) {
     const name = String(key)
     const body = String(value)
     if (topic === 'words') {
       counts.set(name, (counts.get(name) ?? 0) + 1)
+      const letters = body.slice(0, 2)
+      lettered.set(letters, (lettered.get(letters) ?? 0) + 1)
+      put('letters', letters, String(lettered.get(letters)))
       put('counts', name, String(counts.get(name)))
       if (body !== 'skip') put('echo', name, body)
       put('called', name, body.toUpperCase())
