@@ -78,18 +78,33 @@ export type {
 export type { ExpiryPolicy, JoinOnceOptions } from './processors/join-once.ts'
 export type { Dereferenced, Reference } from './processors/payloads.ts'
 export { referenceSchema } from './processors/reference-serde.ts'
-export type { Processor, ProcessorContext, ProcessRecord } from './processors/processor.ts'
+export type {
+  Processor,
+  ProcessorContext,
+  ProcessRecord,
+  PunctuationType,
+  Scheduled,
+} from './processors/processor.ts'
 export type { KeyValueStore, KeyValueStoreSpec, ValueAndTimestamp } from './state/store.ts'
 
 // Pipelines
+export type { KBranchedStream } from './topology/branched.ts'
 export { topology, type TopologyBuilder } from './topology/builder.ts'
 export { describeJson } from './topology/describe-json.ts'
 export { describeMermaid } from './topology/describe-mermaid.ts'
 export { describe } from './topology/describe.ts'
 export type { PartitionBy, TimestampExtractor, Topology } from './topology/graph.ts'
+export type { KGroupedTable } from './topology/grouped-table.ts'
+export type { KGroupedStream } from './topology/grouped.ts'
 export { TopologyError, type ProblemCode, type TopologyProblem } from './topology/problem.ts'
 export { KStream } from './topology/stream.ts'
 export { KTable } from './topology/table.ts'
+export {
+  failOnInvalidTimestamp,
+  logAndSkipOnInvalidTimestamp,
+  usePartitionTimeOnInvalidTimestamp,
+  wallclockTimestamp,
+} from './topology/timestamps.ts'
 
 // Running them
 export { streams, StreamsApp } from './runtime/app.ts'

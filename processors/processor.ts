@@ -96,7 +96,11 @@ export interface ProcessorContext<KOut, VOut> {
    * together are one call; it is told the time it is. In it `source` is undefined. Schedules end with
    * the running half that made them, and `create` makes them anew. Asserts an interval of at least 1.
    */
-  schedule(intervalMs: number, type: PunctuationType, run: (timestampMs: number) => void): Scheduled
+  readonly schedule: (
+    intervalMs: number,
+    type: PunctuationType,
+    run: (timestampMs: number) => void,
+  ) => Scheduled
   /**
    * Says that records up to now wait in this operator, the oldest with this timestamp (undefined:
    * none): time downstream in the task does not pass it, so that a slow service never makes a join

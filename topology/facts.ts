@@ -48,8 +48,8 @@ export type ValueChanged<F extends StreamFacts, O> = Facts<
 /** Behind a step that joins by key, with options of type O. */
 export type Joined<F extends StreamFacts, O> = Facts<F['key'], Stated<O, 'value'>, 'by-key'>
 
-/** Behind a step that brings records of one key together, and so was given both serdes. */
-export type Repartitioned = Facts<'known', 'known', 'by-key'>
+/** Behind a step that brings records of one key together, or keeps rows by key, and so was given both serdes. */
+export type Keyed = Facts<'known', 'known', 'by-key'>
 
 /** Behind a step that changes the key, with options of type O. */
 export type KeyChanged<F extends StreamFacts, O> = Facts<

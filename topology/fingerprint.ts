@@ -3,6 +3,7 @@
  * folder whose text is another one belongs to another topology, and its rows would be taken for what
  * they are not. Steps without state may come, go and be renamed.
  */
+import type { StoreSpec } from '../state/store.ts'
 import type { Topology, TopologyStore } from './graph.ts'
 
 /** The text of a topology: one line for each sub-topology and store, equal for topologies that can share their state. */
@@ -19,5 +20,15 @@ function describeStore({ spec, changelog }: TopologyStore): string {
   const { name, kind, key, value, persistent, logged } = spec
   const place = persistent ? 'on disk' : 'in memory'
   const log = changelog === 'own' ? 'of its own' : changelog.sourceTopic
-  return `${name}: ${kind} ${key.name} to ${value.name}, ${place}, changelog ${logged ? log : 'none'}`
+  return (
+    `${name}: ${kind} ${key.name} to ${value.name}${describeTimes(spec)}, ${place}, ` +
+    `changelog ${logged ? log : 'none'}`
+  )
+}
+
+/** Where an entry lies depends on these. */
+function describeTimes(spec: StoreSpec): string {
+  if (spec.kind === 'key-value') return ''
+  const width = spec.kind === 'join-window' ? ` joined over ${spec.windowMs} ms` : ''
+  return `${width} kept for ${spec.retentionMs} ms`
 }

@@ -6,7 +6,7 @@
 import { tableAggregate, type TableAggregation } from '../processors/table-aggregate.ts'
 import { changeSerde } from '../processors/change-serde.ts'
 import { int64 } from '../serdes/primitives.ts'
-import type { Facts, StreamFacts } from './facts.ts'
+import type { Keyed, StreamFacts } from './facts.ts'
 import type { AnySerde } from './graph.ts'
 import { PREFIX } from './naming.ts'
 import type { AggregateOptions, CountOptions, ReduceOptions, TableAggregator } from './options.ts'
@@ -16,9 +16,6 @@ import { storeOf } from './store-step.ts'
 import { valueChanged, type GroupState, type StreamState } from './stream-state.ts'
 import { keptRows } from './table-rows.ts'
 import type { KTable, TableState } from './table.ts'
-
-/** The facts of a table that is kept by key. */
-type Kept = Facts<'known', 'known', 'by-key'>
 
 /** Makes a table of a state. Handed in, because tables make grouped tables and would have to be known here. */
 export type MakeTable = <K, V, F extends StreamFacts, Gone extends null>(
@@ -39,7 +36,7 @@ export class KGroupedTable<K, V> {
   }
 
   /** How many rows each group has. A group that lost its last row has 0. */
-  count(options: CountOptions = {}): KTable<K, bigint, Kept, never> {
+  count(options: CountOptions = {}): KTable<K, bigint, Keyed, never> {
     return this.#keep<bigint, never>(
       { prefix: PREFIX.tableAggregate, kind: 'count', options, value: int64 },
       { first: () => 1n, add: (rows) => rows + 1n, subtract: (rows) => rows - 1n },
@@ -51,7 +48,7 @@ export class KGroupedTable<K, V> {
     add: (aggregate: V, value: V, key: K) => V | null,
     subtract: (aggregate: V, value: V, key: K) => V | null,
     options: ReduceOptions<V> = {},
-  ): KTable<K, V, Kept> {
+  ): KTable<K, V, Keyed> {
     const value = valueSerde(this.#state, this.#state.node, {
       given: options.value,
       option: 'value',
@@ -66,7 +63,7 @@ export class KGroupedTable<K, V> {
   aggregate<A>(
     { initial, add, subtract }: TableAggregator<K, V, A>,
     options: AggregateOptions<A>,
-  ): KTable<K, A, Kept> {
+  ): KTable<K, A, Keyed> {
     return this.#keep<A, null>(
       { prefix: PREFIX.tableAggregate, kind: 'aggregate', options, value: options.value },
       { first: (value, key) => add(initial(), value, key), add, subtract },
@@ -81,7 +78,7 @@ export class KGroupedTable<K, V> {
       readonly value: AnySerde
     },
     aggregation: TableAggregation<K, V, A>,
-  ): KTable<K, A, Kept, Gone> {
+  ): KTable<K, A, Keyed, Gone> {
     const { draft } = this.#state
     const { prefix, kind, options, value } = step
     // Kafka Streams names the stores of all three after the aggregate.

@@ -3,7 +3,7 @@ import { aggregate, reduce, type Aggregation } from '../processors/aggregate.ts'
 import { count } from '../processors/count.ts'
 import { int64 } from '../serdes/primitives.ts'
 import type { KeyValueStoreSpec } from '../state/store.ts'
-import type { Facts, StreamFacts, ValueSerde } from './facts.ts'
+import type { Keyed, StreamFacts, ValueSerde } from './facts.ts'
 import type { AnyProcessorSpec, AnySerde } from './graph.ts'
 import { PREFIX } from './naming.ts'
 import type { AggregateOptions, CountOptions, ReduceOptions } from './options.ts'
@@ -13,9 +13,6 @@ import { storeOf } from './store-step.ts'
 import { valueChanged, type GroupState, type StreamState } from './stream-state.ts'
 import { keptRows } from './table-rows.ts'
 import { KTable, type MakeStream } from './table.ts'
-
-/** The facts of a table that is kept by key. */
-type Kept = Facts<'known', 'known', 'by-key'>
 
 /** What `groupByKey` and `groupBy` answer. Its V is what the records carry. */
 export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
@@ -32,7 +29,7 @@ export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
   }
 
   /** How many records each key has had. Records without key or value do not count. */
-  count(options: CountOptions = {}): KTable<K, bigint, Kept, never> {
+  count(options: CountOptions = {}): KTable<K, bigint, Keyed, never> {
     // Kafka Streams takes an index for a store that was described but not named, then another for
     // the name it makes; an author's changelogs have to keep their names when a pipeline moves here.
     const isDescribed = options.persistent !== undefined || options.logged !== undefined
@@ -49,15 +46,15 @@ export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
     this: ValueSerde<F>,
     reducer: (aggregate: V, value: V, key: K) => V | null,
     options?: ReduceOptions<V>,
-  ): KTable<K, V, Kept>
+  ): KTable<K, V, Keyed>
   reduce(
     reducer: (aggregate: V, value: V, key: K) => V | null,
     options: ReduceOptions<V> & Required<Pick<ReduceOptions<V>, 'value'>>,
-  ): KTable<K, V, Kept>
+  ): KTable<K, V, Keyed>
   reduce(
     reducer: (aggregate: V, value: V, key: K) => V | null,
     options: ReduceOptions<V> = {},
-  ): KTable<K, V, Kept> {
+  ): KTable<K, V, Keyed> {
     return this.#keep<V, null>(PREFIX.reduce, {
       options,
       value: (node) => valueSerde(this.#state, node, { given: options.value, option: 'value' }),
@@ -69,7 +66,7 @@ export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
   aggregate<A>(
     aggregation: Aggregation<K, V, A>,
     options: AggregateOptions<A>,
-  ): KTable<K, A, Kept> {
+  ): KTable<K, A, Keyed> {
     return this.#keep<A, null>(PREFIX.aggregate, {
       options,
       value: () => options.value,
@@ -84,7 +81,7 @@ export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
       readonly value: (node: string) => AnySerde
       readonly specOf: (node: string, rows: KeyValueStoreSpec<K, A>) => AnyProcessorSpec
     },
-  ): KTable<K, A, Kept, Gone> {
+  ): KTable<K, A, Keyed, Gone> {
     const { naming } = this.#state.draft
     const { options } = step
     const store = naming.store(prefix, options.store)

@@ -176,9 +176,9 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
   /** The records by way of a topic of the application's own: each in the partition of its key, in a sub-topology of its own. Records without key are dropped there, unless a left join follows. */
   repartition(
     options: Option.RepartitionStep<K, V> & Fact.SerdesNeeded<F>,
-  ): KStream<K, V, Fact.Repartitioned>
-  repartition(this: Fact.SinkSerdes<F>): KStream<K, V, Fact.Repartitioned>
-  repartition(step: Option.RepartitionStep<K, V> = {}): KStream<K, V, Fact.Repartitioned> {
+  ): KStream<K, V, Fact.Keyed>
+  repartition(this: Fact.SinkSerdes<F>): KStream<K, V, Fact.Keyed>
+  repartition(step: Option.RepartitionStep<K, V> = {}): KStream<K, V, Fact.Keyed> {
     const prefix = this.#onlyUnnamed(PREFIX.repartition, step.name)
     const key = need.keySerde(this.#state, prefix, step.key)
     const value = need.valueSerde(this.#state, prefix, { given: step.value, option: 'value' })
@@ -190,11 +190,11 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
   toTable(
     this: Fact.Serdes<F>,
     step?: Option.ToTableStep<K, V>,
-  ): KTable<K, NonNullable<V>, Fact.Repartitioned>
+  ): KTable<K, NonNullable<V>, Fact.Keyed>
   toTable(
     step: Option.ToTableStep<K, V> & Fact.SerdesNeeded<F>,
-  ): KTable<K, NonNullable<V>, Fact.Repartitioned>
-  toTable(step: Option.ToTableStep<K, V> = {}): KTable<K, NonNullable<V>, Fact.Repartitioned> {
+  ): KTable<K, NonNullable<V>, Fact.Keyed>
+  toTable(step: Option.ToTableStep<K, V> = {}): KTable<K, NonNullable<V>, Fact.Keyed> {
     return new KTable(attachToTable<K, NonNullable<V>>(this.#state, step), streamOf)
   }
 

@@ -169,8 +169,9 @@ describe('a punctuation and its stores', () => {
     stream('in', SERDES)
       .process<string, string>({
         stores: [totals],
-        create: ({ store, schedule, forward }) => {
-          const kept = store(totals)
+        create: (context) => {
+          const { schedule, forward } = context
+          const kept = context.store(totals)
           let pending = 0n
           schedule(10, 'stream-time', (time) => {
             const total = (kept.get('all') ?? 0n) + pending

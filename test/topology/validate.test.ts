@@ -235,6 +235,21 @@ const table: readonly (readonly [
     },
   ],
   [
+    'a join with a table that is partitioned by another function',
+    'NOT_COPARTITIONED',
+    'j',
+    'repartition({ partitionBy })',
+    ({ stream, table: tableOf }) => {
+      const t = tableOf('t', { ...SERDES, partitionBy: (key) => key })
+      stream('a', SERDES).join(t, first, { name: 'j' })
+    },
+    ({ stream, table: tableOf }) => {
+      const t = tableOf('t', { ...SERDES, partitionBy: (key) => key })
+      const byValue = stream('a', SERDES).selectKey(({ value }) => value, { key: text })
+      byValue.join(t, first, { name: 'j' })
+    },
+  ],
+  [
     'a join of a stream with itself',
     'SELF_JOIN',
     'j',
@@ -404,6 +419,24 @@ describe('the partitions of a topology', () => {
         code: 'MILLRACE_TOPOLOGY_PARTITIONS_DIFFER',
         place: 'j',
         message: expect.stringContaining('a (2), b (3)'),
+      },
+    ])
+  })
+
+  test('are a problem where a stream and the table it joins have different numbers', () => {
+    const value = topology('t', ({ stream, table: tableOf }) => {
+      stream('a', SERDES).join(tableOf('t', SERDES), first, { name: 'j', value: text }).to('c')
+    })
+    const counts = new Map([
+      ['a', 2],
+      ['t', 3],
+      ['c', 1],
+    ])
+    expect(checkPartitions(value, counts)).toEqual([
+      {
+        code: 'MILLRACE_TOPOLOGY_PARTITIONS_DIFFER',
+        place: 'j',
+        message: expect.stringContaining('a (2), t (3)'),
       },
     ])
   })
