@@ -11,6 +11,14 @@ export {
   type DatabaseHarness,
   type KeyValueStoreHarness,
 } from './state/conformance.ts'
+export { joinWindowStoreConformance } from './state/join-window-conformance.ts'
+export { sessionStoreConformance } from './state/session-conformance.ts'
+export {
+  CONFORMANCE_TIMES,
+  type OpenedTimedStore,
+  type TimedStoreHarness,
+} from './state/timed-conformance.ts'
+export { windowStoreConformance } from './state/window-conformance.ts'
 export type { RestartAfter, SettleOptions } from './testing/driven-app.ts'
 export { handClock, HandClock, type HandClockOptions } from './testing/hand-clock.ts'
 export { SimulatedClock } from './testing/simulated-clock.ts'

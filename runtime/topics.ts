@@ -93,13 +93,13 @@ function changelogsOf(
 ): NewTopic[] {
   const sources = subtopology.sourceTopics.flatMap((topic) => found.get(topic) ?? [])
   const partitions = Math.max(...sources.map((source) => source.partitions))
-  const config = changelogConfig(maxRecordBytes(sources))
+  const maxBytes = maxRecordBytes(sources)
   return subtopology.stores
     .filter(({ spec, changelog }) => spec.logged && changelog === 'own')
     .map(({ spec }) => ({
       topic: changelogTopic(application, spec.name),
       partitions,
-      config,
+      config: changelogConfig(maxBytes, spec),
     }))
 }
 

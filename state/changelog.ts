@@ -13,7 +13,7 @@ import {
 } from '../model/position.ts'
 import { NO_HEADERS, type LogRecord } from '../model/record.ts'
 import type { ProducerRecord, TopicConfig } from '../transport/transport.ts'
-import type { DatabaseWrite } from './store.ts'
+import type { DatabaseWrite, StoreSpec } from './store.ts'
 import type { Cell } from './store-layers.ts'
 import { TIMESTAMP_BYTES, timestampOf, withTimestamp } from './timestamped.ts'
 
@@ -33,10 +33,30 @@ export function changelogTopic(applicationId: string, store: string): Topic {
   return asTopic(`${applicationId}-${store}-changelog`)
 }
 
-/** How a key-value store's changelog topic is configured. `maxRecordBytes` where values may pass the log's default. */
-export function changelogConfig(maxRecordBytes?: number): TopicConfig {
+const CLEANUP_POLICIES: Readonly<Record<StoreSpec['kind'], string>> = {
+  'key-value': 'compact',
+  window: 'compact,delete',
+  'join-window': 'delete',
+  session: 'compact,delete',
+}
+
+/** How long a changelog keeps what its store does not keep any more: Kafka Streams' default, a day. */
+const EXTRA_RETENTION_MS = 86_400_000
+
+/**
+ * How a store's changelog topic is configured, as Kafka Streams does: records of a join's rows, which
+ * are all kept, only expire; those of other stores with times are compacted as well.
+ * `maxRecordBytes` where values may pass the log's default.
+ */
+export function changelogConfig(
+  maxRecordBytes?: number,
+  store: Pick<StoreSpec, 'kind'> & { readonly retentionMs?: number } = { kind: 'key-value' },
+): TopicConfig {
   return {
-    'cleanup.policy': 'compact',
+    'cleanup.policy': CLEANUP_POLICIES[store.kind],
+    ...(store.retentionMs === undefined
+      ? {}
+      : { 'retention.ms': String(store.retentionMs + EXTRA_RETENTION_MS) }),
     // The stored timestamps come back from the records': the log must not put in its own.
     'message.timestamp.type': 'CreateTime',
     ...(maxRecordBytes === undefined ? {} : { 'max.message.bytes': String(maxRecordBytes) }),
@@ -83,7 +103,7 @@ export interface RestoredFrom extends TopicPartition {
 export function restoredWrite(record: LogRecord, from: RestoredFrom): DatabaseWrite | undefined {
   if (record.keyEnd < 0) return undefined
   const bodyStart = record.keyStart + from.keyPrefixLength
-  if (bodyStart > record.keyEnd) throw foreignKey(record, from)
+  if (bodyStart > record.keyEnd) throw corruptKey(record, from)
   const { storePrefix } = from
   const key = Buffer.allocUnsafe(storePrefix.length + record.keyEnd - bodyStart)
   storePrefix.copy(key)
@@ -92,12 +112,22 @@ export function restoredWrite(record: LogRecord, from: RestoredFrom): DatabaseWr
   return { key, value: value === null ? null : withTimestamp(record.timestamp, value) }
 }
 
-function foreignKey(record: LogRecord, from: RestoredFrom): MillraceError {
+/** The error of a record whose key no serde of the store wrote; `tailBytes` is what stands behind the key, its times. */
+export function corruptKey(
+  record: LogRecord,
+  from: TopicPartition & { readonly keyPrefixLength: number },
+  tailBytes = 0,
+): MillraceError {
   const place = describePosition({ ...from, offset: asOffset(record.offset) })
+  const expected =
+    `${from.keyPrefixLength} that the store's key serde begins with` +
+    (tailBytes === 0
+      ? ''
+      : ` and the ${tailBytes} of times behind the key, which are none before 1970`)
   return new MillraceError(
     'MILLRACE_CHANGELOG_CORRUPT',
-    `the key of ${place} has ${record.keyEnd - record.keyStart} bytes, fewer than the ${from.keyPrefixLength} that ` +
-      "the store's key serde begins with. Something else wrote to the topic, or the serde was changed: " +
+    `the key of ${place} has ${record.keyEnd - record.keyStart} bytes, not the ${expected}. ` +
+      'Something else wrote to the topic, or the serde was changed: ' +
       'give the store another name, or reset the application.',
     { place },
   )

@@ -23,7 +23,7 @@ export interface StoreSerdes<K, V> {
 
 /** Opens the serdes of `spec` for a topic: its changelog topic, or the source topic of a table that uses that one. */
 export async function openStoreSerdes<K, V>(
-  spec: KeyValueStoreSpec<K, V>,
+  spec: Pick<KeyValueStoreSpec<K, V>, 'key' | 'value'>,
   context: Omit<SerdeContext, 'role'>,
 ): Promise<StoreSerdes<K, V>> {
   return {
@@ -134,8 +134,8 @@ class TypedStore<K, V> extends TypedReads<K, V> implements KeyValueStore<K, V> {
   }
 }
 
-/** `read`, after the schema it asks for was fetched. */
-async function withSchema<T>(read: () => T): Promise<T> {
+/** What `read` gives, after the schema it asks for was fetched. */
+export async function withSchema<T>(read: () => T): Promise<T> {
   try {
     return read()
   } catch (error) {

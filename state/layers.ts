@@ -16,7 +16,9 @@
  */
 import type { Clock } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
-import { changelogWrite, type ChangelogWrite } from './changelog.ts'
+import type { TopicPartition } from '../model/position.ts'
+import type { LogRecord } from '../model/record.ts'
+import { changelogWrite, restoredWrite, type ChangelogWrite } from './changelog.ts'
 import {
   decodeCheckpoint,
   encodeCheckpoint,
@@ -24,9 +26,12 @@ import {
   type StoredCheckpoint,
 } from './checkpoint.ts'
 import { checkpointKey } from './keys.ts'
+import { layoutOf, type KeptStore } from './layouts.ts'
 import { ReadCache } from './read-cache.ts'
 import { SLICE_LIMITS, slices, type SliceLimits } from './slices.ts'
+import { removeRange } from './removal.ts'
 import type { Database, DatabaseWrite } from './store.ts'
+import type { StoreLayout } from './store-layout.ts'
 import { StoreLayers, type LayeredStore, type Layer } from './store-layers.ts'
 
 /** Bounds of a task's state. */
@@ -58,11 +63,7 @@ export const STATE_LIMITS: StateLimits = {
 /** What a task's state is made of. The databases stay the caller's to close. */
 export interface TaskStateOptions {
   /** Store specs fit. */
-  readonly stores: readonly {
-    readonly name: string
-    readonly persistent: boolean
-    readonly logged: boolean
-  }[]
+  readonly stores: readonly KeptStore[]
   /** For persistent stores. */
   readonly database: Database
   /** For stores that are not persistent: a memory database. */
@@ -74,6 +75,10 @@ export interface TaskStateOptions {
 /** The state of one task. Disposing it waits for the batch in flight and writes no further one: `flush` first to keep what was committed. */
 export class TaskState implements AsyncDisposable {
   readonly #stores = new Map<string, StoreLayers>()
+  /** Of stores with times. */
+  readonly #layouts = new Map<string, StoreLayout>()
+  /** Where, in their databases, the entries begin that have not been removed as expired. */
+  readonly #removedBelow = new Map<string, Buffer>()
   readonly #databases: readonly Database[]
   readonly #clock: Clock
   readonly #limits: StateLimits
@@ -99,11 +104,14 @@ export class TaskState implements AsyncDisposable {
     this.#stampedAtMs = options.clock.now()
     this.#databases = [options.database, options.volatileDatabase]
     const cache = new ReadCache(this.#limits.cacheBytes)
-    for (const { name, persistent, logged } of options.stores) {
+    for (const spec of options.stores) {
+      const { name, persistent, logged } = spec
       if (this.#stores.has(name)) throw new TypeError(`two stores of a task are named ${name}`)
       const database = persistent ? options.database : options.volatileDatabase
       const parts = { name, logged, database, meter: this.#meter, cache: cache.addSegment() }
       this.#stores.set(name, new StoreLayers(parts))
+      const layout = layoutOf(spec)
+      if (layout !== undefined) this.#layouts.set(name, layout)
       const stored = database.get(checkpointKey(name))
       if (stored !== undefined) this.#written.set(name, decodeCheckpoint(stored, name))
     }
@@ -146,12 +154,26 @@ export class TaskState implements AsyncDisposable {
     this.#hasSealed = true
     this.#sealedBytes = this.#meter.liveBytes
     this.#meter.liveBytes = 0
-    const logged: (readonly [string, Layer])[] = []
+    const logged: (readonly [StoreLayers, Layer])[] = []
     for (const store of this.#stores.values()) {
       const sealed = store.seal()
-      if (store.logged) logged.push([store.name, sealed])
+      if (store.logged) logged.push([store, sealed])
     }
-    return changes(logged)
+    return this.#changes(logged)
+  }
+
+  *#changes(layers: readonly (readonly [StoreLayers, Layer])[]): Generator<ChangelogWrite> {
+    for (const [{ name, committed }, layer] of layers) {
+      const layout = this.#layouts.get(name)
+      if (layout === undefined) {
+        for (const [text, cell] of layer) yield changelogWrite(name, text, cell)
+        continue
+      }
+      const before = (key: Buffer): Buffer | undefined => committed.get(key)
+      for (const [text, cell] of layer) {
+        yield* layout.changes({ store: name, key: Buffer.from(text, 'latin1'), cell, before })
+      }
+    }
   }
 
   /** What was sealed is in the log for good, its changelog records before these checkpoints. */
@@ -237,6 +259,24 @@ export class TaskState implements AsyncDisposable {
     for (const [store, checkpoint] of stamped) this.#written.set(store, checkpoint)
     this.#frozenBytes = 0
     this.#failure = undefined
+    for (const store of this.#stores.values()) await this.#removeExpired(store)
+  }
+
+  /** Removes what no read can see any more, by the observed time that the database holds: a crash cannot take that back. */
+  async #removeExpired({ name, database, prefix }: StoreLayers): Promise<void> {
+    const layout = this.#layouts.get(name)
+    if (layout === undefined || this.#closed) return
+    const below = layout.expiredBelow((key) => database.get(Buffer.concat([prefix, key])))
+    const from = this.#removedBelow.get(name)
+    if (from?.equals(below) === true) return
+    const removal = { limits: this.#limits, clock: this.#clock, isClosed: () => this.#closed }
+    const start = layout.expiredBelow(() => undefined)
+    await removeRange(
+      database,
+      { gte: Buffer.concat([prefix, from ?? start]), lt: Buffer.concat([prefix, below]) },
+      removal,
+    )
+    this.#removedBelow.set(name, below)
   }
 
   /** All checkpoints that hold, as of now. */
@@ -267,6 +307,29 @@ export class TaskState implements AsyncDisposable {
 
   // --------------------------------------------------------------------- for state/restore.ts
 
+  /** Records of the changelog of `store` as writes for `applyRestored`, made one by one as they are asked for. Throws MILLRACE_CHANGELOG_CORRUPT. */
+  *restoredWrites(
+    store: string,
+    records: Iterable<LogRecord>,
+    from: TopicPartition & { readonly keyPrefixLength: number },
+  ): Generator<DatabaseWrite> {
+    const { prefix, database } = this.#layers(store)
+    const withPrefix = (key: Buffer): Buffer => Buffer.concat([prefix, key])
+    const layout = this.#layouts.get(store)
+    if (layout === undefined) {
+      const place = { ...from, storePrefix: prefix }
+      for (const record of records) {
+        const write = restoredWrite(record, place)
+        if (write !== undefined) yield write
+      }
+      return
+    }
+    const over = { ...from, read: (key: Buffer) => database.get(withPrefix(key)) }
+    for (const { key, value } of layout.restored(records, over)) {
+      yield { key: withPrefix(key), value }
+    }
+  }
+
   /**
    * Writes what the log holds of `store`, entries with the store's prefix, straight to the database,
    * in slices of which the last carries how far they reach. Asserts that nothing of the store waits
@@ -291,16 +354,10 @@ export class TaskState implements AsyncDisposable {
     const layers = this.#untouched(store)
     this.#checkpoints.delete(store)
     this.#written.delete(store)
+    this.#removedBelow.delete(store)
     await layers.database.write([{ key: checkpointKey(store), value: null }])
-    let slice: DatabaseWrite[] = []
-    for await (const [key] of layers.database.range(layers.databaseRange)) {
-      slice.push({ key, value: null })
-      if (slice.length < this.#limits.sliceWrites) continue
-      await layers.database.write(slice)
-      slice = []
-      await this.#clock.yield()
-    }
-    if (slice.length > 0) await layers.database.write(slice)
+    const removal = { limits: this.#limits, clock: this.#clock, isClosed: () => false }
+    await removeRange(layers.database, layers.databaseRange, removal)
   }
 
   /** `store` reflects its changelog up to the end: its checkpoint holds from now on. */
@@ -321,12 +378,6 @@ export class TaskState implements AsyncDisposable {
     const layers = this.#stores.get(name)
     if (layers === undefined) throw new TypeError(`the task has no store ${name}`)
     return layers
-  }
-}
-
-function* changes(layers: readonly (readonly [string, Layer])[]): Generator<ChangelogWrite> {
-  for (const [store, layer] of layers) {
-    for (const [text, cell] of layer) yield changelogWrite(store, text, cell)
   }
 }
 

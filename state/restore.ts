@@ -15,11 +15,9 @@ import type { Clock } from '../model/clock.ts'
 import { isMillraceError } from '../model/errors.ts'
 import { asOffset, describePartition, type Offset, type TopicPartition } from '../model/position.ts'
 import type { Cursor, FetchedBatch, Reader } from '../transport/transport.ts'
-import { restoredWrite, type RestoredFrom } from './changelog.ts'
 import type { Checkpoint, StoredCheckpoint } from './checkpoint.ts'
-import { storePrefix } from './keys.ts'
 import type { TaskState } from './layers.ts'
-import type { DatabaseWrite } from './store.ts'
+import type { LogRecord } from '../model/record.ts'
 
 /** A store to restore, and from where. */
 export interface RestoreSource extends TopicPartition {
@@ -104,24 +102,17 @@ export async function restoreStores(
 class StoreRestore {
   readonly #source: RestoreSource
   readonly #options: RestoreOptions
-  readonly #from: RestoredFrom
   #cursor: Cursor | undefined
   #startOffset: Offset
   #position: Offset
   #leaderEpoch: number | undefined
-  #records = 0
+  #restored = 0
   #fullBecause: FullRestoreReason | undefined
   #fullRestores = 0
 
   constructor(source: RestoreSource, options: RestoreOptions) {
     this.#source = source
     this.#options = options
-    this.#from = {
-      topic: source.topic,
-      partition: source.partition,
-      storePrefix: storePrefix(source.store),
-      keyPrefixLength: source.keyPrefixLength,
-    }
     this.#startOffset = asOffset(0)
     this.#position = asOffset(0)
   }
@@ -132,7 +123,7 @@ class StoreRestore {
 
   get report(): RestoredStore {
     const { store, end } = this.#source
-    const [records, from, fullBecause] = [this.#records, this.#startOffset, this.#fullBecause]
+    const [records, from, fullBecause] = [this.#restored, this.#startOffset, this.#fullBecause]
     return { store, end, records, from, fullBecause }
   }
 
@@ -170,7 +161,7 @@ class StoreRestore {
     batch.release()
     const { store, end } = this.#source
     const remaining = Math.max(0, end - this.#position)
-    this.#options.onProgress?.({ store, restored: this.#records, remaining })
+    this.#options.onProgress?.({ store, restored: this.#restored, remaining })
     if (this.#position >= end) this.#finish()
     return true
   }
@@ -198,7 +189,7 @@ class StoreRestore {
 
   async #startOver(reason: FullRestoreReason, earliest: Offset): Promise<void> {
     this.#fullBecause = reason
-    this.#records = 0
+    this.#restored = 0
     await this.#source.state.clearStore(this.#source.store)
     this.#startAt(earliest, undefined)
   }
@@ -222,17 +213,18 @@ class StoreRestore {
     const { state, store, end } = this.#source
     if (batch.leaderEpoch >= 0) this.#leaderEpoch = batch.leaderEpoch
     const reached = this.#checkpointAt(asOffset(Math.min(batch.nextOffset, end)))
-    await state.applyRestored(store, this.#writes(batch), reached)
+    const writes = state.restoredWrites(store, this.#records(batch), this.#source)
+    await state.applyRestored(store, writes, reached)
     this.#position = reached.offset
   }
 
-  *#writes(batch: FetchedBatch): Generator<DatabaseWrite> {
+  /** The batch's records before the end that have a key: one without is no entry. */
+  *#records(batch: FetchedBatch): Generator<LogRecord> {
     for (const record of batch.records) {
       if (record.offset >= this.#source.end) return
-      const write = restoredWrite(record, this.#from)
-      if (write === undefined) continue
-      this.#records++
-      yield write
+      if (record.keyEnd < 0) continue
+      this.#restored++
+      yield record
     }
   }
 

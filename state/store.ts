@@ -3,6 +3,7 @@
  * layers (state/layers.ts) over one durable Database, and used through a typed face (KeyValueStore).
  */
 import type { Serde } from '../serdes/serde.ts'
+import type { Windowed } from '../serdes/windowed.ts'
 
 // ------------------------------------------------------------------------------ the declared half
 
@@ -19,9 +20,44 @@ export interface KeyValueStoreSpec<K, V> {
   readonly logged: boolean
 }
 
-/** Any store (more kinds come with windows and sessions). */
+/** What a store whose entries expire declares besides its kind. */
+interface ExpiringStoreSpec<K, V> extends Omit<KeyValueStoreSpec<K, V>, 'kind'> {
+  /**
+   * How long an entry is kept, by the times of entries and not by a clock: one at t is there until
+   * one at t + retentionMs is put. A whole number of milliseconds, at least 1. Part of how the store
+   * lies on the disk, so another retention needs another name.
+   */
+  readonly retentionMs: number
+}
+
+/** A store of one value per key and window, for windowed aggregates. Its entries expire by the starts of their windows. */
+export interface WindowStoreSpec<K, V> extends ExpiringStoreSpec<K, V> {
+  readonly kind: 'window'
+  /** Length of a window, at least 1. */
+  readonly sizeMs: number
+}
+
+/** A store of all values of a key, by their timestamps: one side of a windowed join. */
+export interface JoinWindowStoreSpec<K, V> extends ExpiringStoreSpec<K, V> {
+  readonly kind: 'join-window'
+  /** The widest range that a read on the record path asks for, before + after; 0 is legal. */
+  readonly windowMs: number
+}
+
+/** A store of sessions. They expire by their ends. */
+export interface SessionStoreSpec<K, V> extends ExpiringStoreSpec<K, V> {
+  readonly kind: 'session'
+}
+
+/** Any store whose entries expire. */
+export type TimedStoreSpec<K = Any, V = Any> =
+  WindowStoreSpec<K, V> | JoinWindowStoreSpec<K, V> | SessionStoreSpec<K, V>
+
+/** Any store. */
+export type StoreSpec = KeyValueStoreSpec<Any, Any> | TimedStoreSpec
+
 // eslint-disable-next-line typescript/no-explicit-any -- a list of stores of any types.
-export type StoreSpec = KeyValueStoreSpec<any, any>
+type Any = any
 
 // -------------------------------------------------------------------------------- the typed face
 
@@ -46,6 +82,57 @@ export interface KeyValueStore<K, V> extends ReadOnlyKeyValueStore<K, V> {
   /** `put` where the caller knows that the key is not in the store: a later delete in the same commit then leaves no trace, not even in the changelog. */
   insert(key: K, value: V, timestamp: number): void
   delete(key: K, timestamp: number): void
+}
+
+/** What all stores with times have in common. */
+interface TimedStore {
+  readonly name: string
+  /** The largest time that was ever put, -1 where there is none; entries at `observedMs - retentionMs` and before are gone. */
+  readonly observedMs: number
+}
+
+/** A store of one value per key and window. Reads see this task's own writes, committed or not. */
+export interface WindowStore<K, V> extends TimedStore {
+  /** The value of the window that starts at `startMs`; one or two point reads. */
+  fetch(key: K, startMs: number): ValueAndTimestamp<V> | undefined
+  /** False where the window has expired: then nothing was written. Asserts that `startMs` is a time. */
+  put(key: K, startMs: number, row: ValueAndTimestamp<V>): boolean
+  delete(key: K, startMs: number, timestamp: number): void
+  /** The windows of a key with fromMs <= start <= toMs, ascending. Each slot of time (half the retention) is a snapshot, taken when its turn comes. */
+  fetchRange(key: K, fromMs: number, toMs: number): AsyncIterable<WindowEntry<K, V>>
+  /** All windows with fromMs <= start <= toMs, as a snapshot; those of one key ascending. */
+  fetchAll(fromMs: number, toMs: number): AsyncIterable<WindowEntry<K, V>>
+}
+
+/** A key in its window, and the value there. */
+export type WindowEntry<K, V> = readonly [Windowed<K>, ValueAndTimestamp<V>]
+
+/** A store of all values of a key, by their timestamps; equal ones are all kept. Reads see this task's own writes, committed or not. */
+export interface JoinWindowStore<K, V> extends TimedStore {
+  /** The values of a key with fromMs <= timestamp <= toMs, ascending, those of one timestamp in the order they were put. */
+  fetch(key: K, fromMs: number, toMs: number): readonly ValueAndTimestamp<V>[]
+  /** False where `timestamp` has expired: then nothing was written. Asserts that it is a time. */
+  put(key: K, value: V, timestamp: number): boolean
+}
+
+/** A session and its value. */
+export interface Session<V> extends ValueAndTimestamp<V> {
+  /** Of its first record. */
+  readonly startMs: number
+  /** Of its last record. */
+  readonly endMs: number
+}
+
+/** A store of sessions. Reads see this task's own writes, committed or not. */
+export interface SessionStore<K, V> extends TimedStore {
+  /** The sessions of a key with end >= earliestEndMs and start <= latestStartMs, ascending by end, then start; at most four point reads. */
+  find(key: K, earliestEndMs: number, latestStartMs: number): readonly Session<V>[]
+  fetch(key: K, startMs: number, endMs: number): Session<V> | undefined
+  /** False where the session has expired: then nothing was written. Asserts that its times are times, and its start not behind its end. */
+  put(key: K, session: Session<V>): boolean
+  remove(key: K, session: Pick<Session<V>, 'startMs' | 'endMs'>, timestamp: number): void
+  /** All sessions, as a snapshot; those of one key ascending. */
+  all(): AsyncIterable<WindowEntry<K, V>>
 }
 
 // ------------------------------------------------------------------------------- the durable half

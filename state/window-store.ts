@@ -1,0 +1,208 @@
+/**
+ * One value per key and window, for windowed aggregates. An entry is
+ *
+ *   slot ‖ key ‖ int64 start  ->  int64 timestamp ‖ value
+ *
+ * so that `fetch` is one point read of the value (and one of the observed time, which is in memory).
+ * A slot is half the retention long: all windows of a key are then in at most three places, and what
+ * has expired goes slot by slot. A changelog record is Java's: key ‖ int64 start ‖ int32 0.
+ */
+import type { LogRecord } from '../model/record.ts'
+import type { OpenSerde } from '../serdes/serde.ts'
+import { corruptKey, type ChangelogWrite } from './changelog.ts'
+import { readInt64, successorOf, writeInt64 } from './keys.ts'
+import { withSchema, type StoreSerdes } from './key-value-store.ts'
+import type {
+  DatabaseWrite,
+  ValueAndTimestamp,
+  WindowEntry,
+  WindowStore,
+  WindowStoreSpec,
+} from './store.ts'
+import type { LayeredStore } from './store-layers.ts'
+import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
+import {
+  admit,
+  asDuration,
+  expiredBelow,
+  isObserved,
+  isTime,
+  liveFrom,
+  observedOf,
+  RestoredTime,
+  SLOT_BYTES,
+  slotKey,
+  type TimeSlots,
+} from './time-slots.ts'
+import { TIMESTAMP_BYTES, timestampOf, withTimestamp } from './timestamped.ts'
+
+/** Bytes behind the key in an entry's key. */
+const START_BYTES = 8
+/** Bytes behind the key in a record's key: start and sequence number. */
+const RECORD_TAIL_BYTES = 12
+
+/** A window store over `bytes`. Reads throw SchemaPending where a value's schema is not here yet. */
+export function windowStore<K, V>(
+  bytes: LayeredStore,
+  spec: Pick<WindowStoreSpec<K, V>, 'retentionMs' | 'sizeMs'>,
+  serdes: StoreSerdes<K, V>,
+): WindowStore<K, V> {
+  return new TypedWindows(bytes, spec, serdes)
+}
+
+/** How a window store lies in the layers. RangeError where the retention is none. */
+export function windowLayout(
+  spec: Pick<WindowStoreSpec<unknown, unknown>, 'retentionMs'>,
+): StoreLayout {
+  const slots = slotsOf(spec)
+  return {
+    changes,
+    restored: (records, over) => restored(records, over, slots),
+    expiredBelow: (read) => expiredBelow(read, slots),
+  }
+}
+
+function slotsOf({ retentionMs }: { readonly retentionMs: number }): TimeSlots {
+  return { retentionMs: asDuration(retentionMs, 'a retention'), slotMs: Math.ceil(retentionMs / 2) }
+}
+
+class TypedWindows<K, V> implements WindowStore<K, V> {
+  readonly name: string
+  readonly #bytes: LayeredStore
+  readonly #slots: TimeSlots
+  readonly #sizeMs: number
+  readonly #key: OpenSerde<K>
+  readonly #value: OpenSerde<V>
+
+  constructor(
+    bytes: LayeredStore,
+    spec: Pick<WindowStoreSpec<K, V>, 'retentionMs' | 'sizeMs'>,
+    serdes: StoreSerdes<K, V>,
+  ) {
+    this.name = bytes.name
+    this.#bytes = bytes
+    this.#slots = slotsOf(spec)
+    this.#sizeMs = asDuration(spec.sizeMs, 'the size of a window')
+    this.#key = serdes.key
+    this.#value = serdes.value
+  }
+
+  get observedMs(): number {
+    return observedOf(this.#bytes)
+  }
+
+  fetch(key: K, startMs: number): ValueAndTimestamp<V> | undefined {
+    if (startMs < liveFrom(this.observedMs, this.#slots)) return undefined
+    const stored = this.#bytes.get(this.#entryKey(key, startMs))
+    return stored === undefined ? undefined : this.#read(stored)
+  }
+
+  put(key: K, startMs: number, { value, timestamp }: ValueAndTimestamp<V>): boolean {
+    const entry = this.#entryKey(key, startMs)
+    const stored = withTimestamp(timestamp, this.#value.serialize(value))
+    if (!admit(this.#bytes, startMs, this.#slots)) return false
+    this.#bytes.put(entry, stored)
+    return true
+  }
+
+  delete(key: K, startMs: number, timestamp: number): void {
+    if (!admit(this.#bytes, startMs, this.#slots)) return
+    this.#bytes.delete(this.#entryKey(key, startMs), timestamp)
+  }
+
+  async *fetchRange(key: K, fromMs: number, toMs: number): AsyncGenerator<WindowEntry<K, V>> {
+    const { slotMs } = this.#slots
+    const observedMs = this.observedMs
+    const last = Math.min(toMs, observedMs)
+    let from = Math.max(fromMs, liveFrom(observedMs, this.#slots))
+    while (from <= last) {
+      const endOfSlot = (Math.floor(from / slotMs) + 1) * slotMs
+      const to = Math.min(last, endOfSlot - 1)
+      const [gte, lt] = [this.#entryKey(key, from), successorOf(this.#entryKey(key, to))]
+      for await (const [entry, stored] of this.#bytes.range({ gte, lt })) {
+        // A longer key may begin with this one's bytes and lie between its windows.
+        const isOfKey =
+          entry.length === gte.length && entry.compare(gte, 0, keyEnd(gte), 0, keyEnd(gte)) === 0
+        if (isOfKey) yield await withSchema(() => this.#typed(entry, stored))
+      }
+      from = endOfSlot
+    }
+  }
+
+  fetchAll(fromMs: number, toMs: number): AsyncIterable<WindowEntry<K, V>> {
+    const from = Math.max(fromMs, liveFrom(this.observedMs, this.#slots))
+    const to = Math.max(Math.min(toMs, this.observedMs), from - 1)
+    const range = {
+      gte: slotKey(from, this.#slots),
+      lt: slotKey(to + this.#slots.slotMs, this.#slots),
+    }
+    return this.#within(this.#bytes.range(range), from, to)
+  }
+
+  async *#within(
+    entries: AsyncIterable<readonly [Buffer, Buffer]>,
+    fromMs: number,
+    toMs: number,
+  ): AsyncGenerator<WindowEntry<K, V>> {
+    for await (const [entry, stored] of entries) {
+      const startMs = readInt64(entry, keyEnd(entry))
+      if (startMs < fromMs || startMs > toMs) continue
+      yield await withSchema(() => this.#typed(entry, stored))
+    }
+  }
+
+  #entryKey(key: K, startMs: number): Buffer {
+    const body = this.#key.serialize(key)
+    const { length } = this.#key.prefix
+    const entry = slotKey(startMs, this.#slots, body.length - length + START_BYTES)
+    body.copy(entry, SLOT_BYTES, length)
+    writeInt64(entry, startMs, keyEnd(entry))
+    return entry
+  }
+
+  #read(stored: Buffer): ValueAndTimestamp<V> {
+    const value = this.#value.deserialize(stored, TIMESTAMP_BYTES, stored.length)
+    return { value, timestamp: timestampOf(stored) }
+  }
+
+  #typed(entry: Buffer, stored: Buffer): WindowEntry<K, V> {
+    const wire = Buffer.concat([this.#key.prefix, entry.subarray(SLOT_BYTES, keyEnd(entry))])
+    const startMs = readInt64(entry, keyEnd(entry))
+    const key = this.#key.deserialize(wire, 0, wire.length)
+    return [{ key, startMs, endMs: startMs + this.#sizeMs }, this.#read(stored)]
+  }
+}
+
+/** Where the key ends, and the start begins, in an entry's key. */
+function keyEnd(entry: Buffer): number {
+  return entry.length - START_BYTES
+}
+
+function* changes({ store, key: entry, cell }: SealedCell): Generator<ChangelogWrite> {
+  if (isObserved(entry)) return
+  const key = Buffer.alloc(entry.length - SLOT_BYTES + RECORD_TAIL_BYTES - START_BYTES)
+  entry.copy(key, 0, SLOT_BYTES)
+  yield typeof cell === 'number'
+    ? { store, key, value: null, timestamp: cell }
+    : { store, key, value: cell.subarray(TIMESTAMP_BYTES), timestamp: timestampOf(cell) }
+}
+
+function* restored(
+  records: Iterable<LogRecord>,
+  over: RestoredOver,
+  slots: TimeSlots,
+): Generator<DatabaseWrite> {
+  const time = new RestoredTime(over.read, slots)
+  for (const record of records) {
+    const { keyBuffer, keyEnd: end, timestamp, value } = record
+    const bodyStart = record.keyStart + over.keyPrefixLength
+    const bodyEnd = end - RECORD_TAIL_BYTES
+    const startMs = bodyEnd < bodyStart ? NaN : readInt64(keyBuffer, bodyEnd)
+    if (!isTime(startMs)) throw corruptKey(record, over, RECORD_TAIL_BYTES)
+    if (!time.admit(startMs)) continue
+    const key = slotKey(startMs, slots, bodyEnd - bodyStart + START_BYTES)
+    keyBuffer.copy(key, SLOT_BYTES, bodyStart, bodyEnd + START_BYTES)
+    yield { key, value: value === null ? null : withTimestamp(timestamp, value) }
+  }
+  yield* time.writes()
+}
