@@ -229,7 +229,7 @@ describe('caughtUp', () => {
     const bench = await MemoryBench.with(['in', 'out'])
     const life = await bench.start(
       topology('app', ({ stream }) => {
-        stream('in', { key: text, value: text, timestamp: () => -1 }).to('out')
+        stream('in', { key: text, value: text, timestamp: () => NaN }).to('out')
       }),
       { failures: { deserialization: 'dead-letter' }, deadLetterTopic: 'dead' },
     )
