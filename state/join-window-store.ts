@@ -18,7 +18,6 @@ import type { LogRecord } from '../model/record.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import { corruptKey, type ChangelogWrite } from './changelog.ts'
 import { readInt64, writeInt64 } from './keys.ts'
-import type { StoreSerdes } from './key-value-store.ts'
 import type {
   DatabaseWrite,
   JoinWindowStore,
@@ -28,16 +27,15 @@ import type {
 import type { LayeredStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
-  admit,
   asDuration,
   expiredBelow,
-  isObserved,
+  isTimes,
   isTime,
-  liveFrom,
-  observedOf,
-  RestoredTime,
+  RestoredTimes,
   SLOT_BYTES,
   slotKey,
+  StoreTimes,
+  type TimedStoreParts,
   type TimeSlots,
 } from './time-slots.ts'
 
@@ -60,9 +58,9 @@ type Durations = Pick<JoinWindowStoreSpec<unknown, unknown>, 'retentionMs' | 'wi
 export function joinWindowStore<K, V>(
   bytes: LayeredStore,
   spec: Durations,
-  serdes: StoreSerdes<K, V>,
+  parts: TimedStoreParts<K, V>,
 ): JoinWindowStore<K, V> {
-  return new TypedRows(bytes, spec, serdes)
+  return new TypedRows(bytes, spec, parts)
 }
 
 /** How a join's store lies in the layers. RangeError where a duration is none. */
@@ -86,25 +84,27 @@ class TypedRows<K, V> implements JoinWindowStore<K, V> {
   readonly name: string
   readonly #bytes: LayeredStore
   readonly #slots: TimeSlots
+  readonly #times: StoreTimes
   readonly #key: OpenSerde<K>
   readonly #value: OpenSerde<V>
 
-  constructor(bytes: LayeredStore, spec: Durations, serdes: StoreSerdes<K, V>) {
+  constructor(bytes: LayeredStore, spec: Durations, parts: TimedStoreParts<K, V>) {
     this.name = bytes.name
     this.#bytes = bytes
     this.#slots = slotsOf(spec)
-    this.#key = serdes.key
-    this.#value = serdes.value
+    this.#times = new StoreTimes(bytes, this.#slots, parts.heldTime)
+    this.#key = parts.key
+    this.#value = parts.value
   }
 
   get observedMs(): number {
-    return observedOf(this.#bytes)
+    return this.#times.observedMs
   }
 
   fetch(key: K, fromMs: number, toMs: number): readonly ValueAndTimestamp<V>[] {
-    const { observedMs } = this
+    const { liveFromMs, observedMs } = this.#times.found
     const { slotMs } = this.#slots
-    const from = Math.max(fromMs, liveFrom(observedMs, this.#slots))
+    const from = Math.max(fromMs, liveFromMs)
     const to = Math.min(toMs, observedMs)
     const found: ValueAndTimestamp<V>[] = []
     if (from > to) return found
@@ -126,7 +126,7 @@ class TypedRows<K, V> implements JoinWindowStore<K, V> {
   put(key: K, value: V, timestamp: number): boolean {
     const entry = this.#entryKey(this.#key.serialize(key), timestamp)
     const bytes = this.#value.serialize(value)
-    if (!admit(this.#bytes, timestamp, this.#slots)) return false
+    if (!this.#times.admit(timestamp)) return false
     const first = this.#bytes.get(entry) ?? emptyPage(1)
     const last = pagesOf(first) - 1
     const cell = last === 0 ? first : (this.#bytes.get(withPage(entry, last)) ?? emptyPage(0))
@@ -239,7 +239,7 @@ function withRow(cell: Buffer, { timestamp, sequence, value }: Row): Buffer {
 
 /** Pages only grow: what lies behind the committed page's end is new. */
 function* changes({ store, key: entry, cell, before }: SealedCell): Generator<ChangelogWrite> {
-  if (isObserved(entry) || typeof cell === 'number') return
+  if (isTimes(entry) || typeof cell === 'number') return
   const body = entry.subarray(SLOT_BYTES, pageStart(entry))
   for (let at = before(entry)?.length ?? PAGE_HEAD_BYTES; at < cell.length;) {
     const end = rowEnd(cell, at)
@@ -256,7 +256,7 @@ function* restored(
   over: RestoredOver,
   slots: TimeSlots,
 ): Generator<DatabaseWrite> {
-  const time = new RestoredTime(over.read, slots)
+  const times = new RestoredTimes(over.read, slots)
   const pages = new RestoredPages(over)
   for (const record of records) {
     const { keyBuffer, value } = record
@@ -266,14 +266,14 @@ function* restored(
     const sequence = isTime(timestamp) ? keyBuffer.readInt32BE(bodyEnd + 8) : -1
     if (sequence < 0) throw corruptKey(record, over, RECORD_TAIL_BYTES)
     // Rows are never deleted, but a tombstone does no harm.
-    if (!time.admit(timestamp) || value === null) continue
+    if (!times.admit(timestamp) || value === null) continue
     const entry = slotKey(timestamp, slots, bodyEnd - bodyStart + PAGE_NUMBER_BYTES)
     keyBuffer.copy(entry, SLOT_BYTES, bodyStart, bodyEnd)
     entry.writeUInt32BE(0, pageStart(entry))
     pages.add(entry, { timestamp, sequence, value })
   }
   yield* pages.writes()
-  yield* time.writes()
+  yield* times.writes()
 }
 
 /** Pages as records bring them back: each row to the page that its sequence names. */

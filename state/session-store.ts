@@ -9,7 +9,7 @@
  * a record even where it is removed in the same commit: it stays as a mark of length -1 until a later
  * session raises the time.
  *
- * A slot is half the retention long, so `find` is at most three point reads. The price is that a
+ * A slot is half the retention long, so `find` is at most three point reads, while nothing is held back. The price is that a
  * change writes its slot's sessions of the key again: few, for a key has no two sessions within a gap.
  * A changelog record is Java's: key ‖ int64 end ‖ int64 start.
  */
@@ -17,7 +17,7 @@ import type { LogRecord } from '../model/record.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import { corruptKey, type ChangelogWrite } from './changelog.ts'
 import { readInt64, writeInt64 } from './keys.ts'
-import { withSchema, type StoreSerdes } from './key-value-store.ts'
+import { withSchema } from './key-value-store.ts'
 import type {
   DatabaseWrite,
   Session,
@@ -28,16 +28,15 @@ import type {
 import type { LayeredStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
-  admit,
   asDuration,
   expiredBelow,
-  isObserved,
+  isTimes,
   isTime,
-  liveFrom,
-  observedOf,
-  RestoredTime,
+  RestoredTimes,
   SLOT_BYTES,
   slotKey,
+  StoreTimes,
+  type TimedStoreParts,
   type TimeSlots,
 } from './time-slots.ts'
 import { TIMESTAMP_BYTES, timestampOf } from './timestamped.ts'
@@ -53,9 +52,9 @@ const MARK = -1
 export function sessionStore<K, V>(
   bytes: LayeredStore,
   spec: Pick<SessionStoreSpec<K, V>, 'retentionMs'>,
-  serdes: StoreSerdes<K, V>,
+  parts: TimedStoreParts<K, V>,
 ): SessionStore<K, V> {
-  return new TypedSessions(bytes, spec, serdes)
+  return new TypedSessions(bytes, spec, parts)
 }
 
 /** How a session store lies in the layers. RangeError where the retention is none. */
@@ -76,29 +75,31 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
   readonly name: string
   readonly #bytes: LayeredStore
   readonly #slots: TimeSlots
+  readonly #times: StoreTimes
   readonly #key: OpenSerde<K>
   readonly #value: OpenSerde<V>
 
   constructor(
     bytes: LayeredStore,
     spec: { readonly retentionMs: number },
-    serdes: StoreSerdes<K, V>,
+    parts: TimedStoreParts<K, V>,
   ) {
     this.name = bytes.name
     this.#bytes = bytes
     this.#slots = slotsOf(spec)
-    this.#key = serdes.key
-    this.#value = serdes.value
+    this.#times = new StoreTimes(bytes, this.#slots, parts.heldTime)
+    this.#key = parts.key
+    this.#value = parts.value
   }
 
   get observedMs(): number {
-    return observedOf(this.#bytes)
+    return this.#times.observedMs
   }
 
   find(key: K, earliestEndMs: number, latestStartMs: number): readonly Session<V>[] {
     const { slotMs } = this.#slots
-    const { observedMs } = this
-    const from = Math.max(earliestEndMs, liveFrom(observedMs, this.#slots))
+    const { liveFromMs, observedMs } = this.#times.found
+    const from = Math.max(earliestEndMs, liveFromMs)
     const body = this.#key.serialize(key)
     const found: Session<V>[] = []
     for (let slot = Math.floor(from / slotMs); slot * slotMs <= observedMs; slot++) {
@@ -112,7 +113,7 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
   }
 
   fetch(key: K, startMs: number, endMs: number): Session<V> | undefined {
-    if (endMs < liveFrom(this.observedMs, this.#slots)) return undefined
+    if (endMs < this.#times.found.liveFromMs) return undefined
     const cell = this.#bytes.get(this.#entryKey(this.#key.serialize(key), endMs))
     if (cell === undefined) return undefined
     const packed = sessionAt(cell, { startMs, endMs })
@@ -125,7 +126,7 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
     }
     const entry = this.#entryKey(this.#key.serialize(key), endMs)
     const packed = { startMs, endMs, timestamp, value: this.#value.serialize(value) }
-    if (!admit(this.#bytes, endMs, this.#slots)) return false
+    if (!this.#times.admit(endMs)) return false
     const cell = this.#bytes.get(entry)
     this.#bytes.put(
       entry,
@@ -136,8 +137,8 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
 
   remove(key: K, session: Pick<Session<V>, 'startMs' | 'endMs'>, timestamp: number): void {
     const { startMs, endMs } = session
-    const { observedMs } = this
-    if (endMs < liveFrom(observedMs, this.#slots)) return
+    const { liveFromMs, observedMs } = this.#times.found
+    if (endMs < liveFromMs) return
     const entry = this.#entryKey(this.#key.serialize(key), endMs)
     const cell = this.#bytes.get(entry)
     if (cell === undefined || sessionAt(cell, session) === undefined) return
@@ -151,7 +152,7 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
   }
 
   all(): AsyncIterable<WindowEntry<K, V>> {
-    const from = liveFrom(this.observedMs, this.#slots)
+    const from = this.#times.found.liveFromMs
     return this.#typed(this.#bytes.range({ gte: slotKey(from, this.#slots) }), from)
   }
 
@@ -258,7 +259,7 @@ function compareSpans(a: Span, b: Span): number {
 // ----------------------------------------------------------------------------------- the changelog
 
 function* changes({ store, key: entry, cell, before }: SealedCell): Generator<ChangelogWrite> {
-  if (isObserved(entry)) return
+  if (isTimes(entry)) return
   const committed = before(entry)
   const old = new Map<string, PackedSession>()
   for (const one of committed === undefined ? [] : unpack(committed)) old.set(spanText(one), one)
@@ -299,7 +300,7 @@ function* restored(
   over: RestoredOver,
   slots: TimeSlots,
 ): Generator<DatabaseWrite> {
-  const time = new RestoredTime(over.read, slots)
+  const times = new RestoredTimes(over.read, slots)
   const cells = new Map<string, Buffer | undefined>()
   for (const record of records) {
     const { keyBuffer, value, timestamp } = record
@@ -308,7 +309,7 @@ function* restored(
     const endMs = bodyEnd < bodyStart ? NaN : readInt64(keyBuffer, bodyEnd)
     const startMs = isTime(endMs) ? readInt64(keyBuffer, bodyEnd + 8) : NaN
     if (!isTime(startMs) || startMs > endMs) throw corruptKey(record, over, RECORD_TAIL_BYTES)
-    if (!time.admit(endMs)) continue
+    if (!times.admit(endMs)) continue
     const entry = slotKey(endMs, slots, bodyEnd - bodyStart)
     keyBuffer.copy(entry, SLOT_BYTES, bodyStart, bodyEnd)
     const text = entry.toString('latin1')
@@ -321,5 +322,5 @@ function* restored(
     cells.set(text, rest.length === 0 ? undefined : pack(rest, timestamp))
   }
   for (const [text, cell] of cells) yield { key: Buffer.from(text, 'latin1'), value: cell ?? null }
-  yield* time.writes()
+  yield* times.writes()
 }

@@ -87,7 +87,7 @@ export interface KeyValueStore<K, V> extends ReadOnlyKeyValueStore<K, V> {
 /** What all stores with times have in common. */
 interface TimedStore {
   readonly name: string
-  /** The largest time that was ever put, -1 where there is none; entries at `observedMs - retentionMs` and before are gone. */
+  /** The largest time that was ever put, -1 where there is none. Entries at `observedMs - retentionMs` and before are gone, unless older records are still held upstream in the task. */
   readonly observedMs: number
 }
 
@@ -125,7 +125,7 @@ export interface Session<V> extends ValueAndTimestamp<V> {
 
 /** A store of sessions. Reads see this task's own writes, committed or not. */
 export interface SessionStore<K, V> extends TimedStore {
-  /** The sessions of a key with end >= earliestEndMs and start <= latestStartMs, ascending by end, then start; at most four point reads. */
+  /** The sessions of a key with end >= earliestEndMs and start <= latestStartMs, ascending by end, then start. */
   find(key: K, earliestEndMs: number, latestStartMs: number): readonly Session<V>[]
   fetch(key: K, startMs: number, endMs: number): Session<V> | undefined
   /** False where the session has expired: then nothing was written. Asserts that its times are times, and its start not behind its end. */

@@ -1,18 +1,23 @@
 /**
  * What stores whose entries expire have in common: they lie by slots of time, the oldest first.
  *
- *   0x00                   the observed time, an int64: the largest time that was put
+ *   0x00                   int64 observed time ‖ int64 expiry time
  *   0x01 <int64 slot> …    entries of the times [slot * slotMs, (slot + 1) * slotMs)
  *
  * The rule is that of Kafka Streams' in-memory window store: an entry at t is gone as soon as the
- * store observed t + retentionMs. Reads hold it, whether or not the entry is still there; so slots
- * can go as one range, in the background, and nothing of that is logged. The observed time is an
- * entry, for it must die with an aborted commit and come back with a restore; it has no record of its
- * own, because every put that raises it has one.
+ * store observed t + retentionMs, the largest time put being the observed one. What is still held
+ * upstream in the task, by a slow service, holds the expiry back: the expiry time is the largest that
+ * min(observed, held) ever was. Reads keep the rule, whether or not an entry is still there; so slots
+ * can go as one range, in the background, and nothing of that is logged.
+ *
+ * The times are an entry, for they must die with an aborted commit. A restore brings the observed one
+ * back from the keys of records, for every put that raises it has one; of expiry it assumes nothing,
+ * because what was held when is not in the log.
  */
 import { readInt64, writeInt64 } from './keys.ts'
+import type { StoreSerdes } from './key-value-store.ts'
 import type { DatabaseWrite } from './store.ts'
-import type { LayeredStore, ReadableStore } from './store-layers.ts'
+import type { LayeredStore } from './store-layers.ts'
 import type { ReadEntry } from './store-layout.ts'
 
 /** How a store divides time. */
@@ -21,12 +26,18 @@ export interface TimeSlots {
   readonly slotMs: number
 }
 
+/** What a store with times is opened with. */
+export interface TimedStoreParts<K, V> extends StoreSerdes<K, V> {
+  /** The oldest timestamp that is held upstream in the task, Infinity where none is: `ProcessorContext.heldTime`. Nothing is held where it is left out. */
+  readonly heldTime?: () => number
+}
+
 /** Bytes of a key before what is the layout's own. */
 export const SLOT_BYTES = 9
 
-const OBSERVED = Buffer.of(0)
+const TIMES = Buffer.of(0)
 const ENTRY = 0x01
-const NOTHING_OBSERVED = -1
+const NO_TIMES: Times = Object.freeze({ observedMs: -1, expiryMs: -1 })
 
 /** Checks a duration of a spec: a RangeError names it. */
 export function asDuration(ms: number, what: string, leastMs = 1): number {
@@ -34,23 +45,50 @@ export function asDuration(ms: number, what: string, leastMs = 1): number {
   throw new RangeError(`${what} is a whole number of milliseconds, at least ${leastMs}, not ${ms}`)
 }
 
-/** The largest time that `bytes` holds or held, -1 where there is none. */
-export function observedOf(bytes: Pick<ReadableStore, 'get'>): number {
-  return timeOf(bytes.get(OBSERVED))
+/** Both times of a store; -1 where there is none. */
+interface Times {
+  readonly observedMs: number
+  readonly expiryMs: number
 }
 
-/** The first time that is not expired. */
-export function liveFrom(observedMs: number, { retentionMs }: TimeSlots): number {
-  return Math.max(0, observedMs - retentionMs + 1)
-}
+/** The times of one store, as the layers hold them. */
+export class StoreTimes {
+  readonly #bytes: LayeredStore
+  readonly #slots: TimeSlots
+  readonly #heldTime: () => number
 
-/** Observes `timeMs`, which is about to be put; false where it has expired. */
-export function admit(bytes: LayeredStore, timeMs: number, slots: TimeSlots): boolean {
-  if (!isTime(timeMs)) throw new RangeError(`not a time to keep something at: ${timeMs}`)
-  const observedMs = observedOf(bytes)
-  if (timeMs <= observedMs) return timeMs >= liveFrom(observedMs, slots)
-  bytes.put(OBSERVED, int64(timeMs))
-  return true
+  constructor(bytes: LayeredStore, slots: TimeSlots, heldTime: () => number = () => Infinity) {
+    this.#bytes = bytes
+    this.#slots = slots
+    this.#heldTime = heldTime
+  }
+
+  /** The largest time that was put, -1 where there is none. */
+  get observedMs(): number {
+    return timesOf(this.#bytes.get(TIMES)).observedMs
+  }
+
+  /** What can be found: from the first time that has not expired to the last one that was put. */
+  get found(): { readonly liveFromMs: number; readonly observedMs: number } {
+    const times = this.#now(timesOf(this.#bytes.get(TIMES)))
+    return { liveFromMs: liveFrom(times, this.#slots), observedMs: times.observedMs }
+  }
+
+  /** Observes `timeMs`, which is about to be put; false where it has expired. */
+  admit(timeMs: number): boolean {
+    if (!isTime(timeMs)) throw new RangeError(`not a time to keep something at: ${timeMs}`)
+    const before = timesOf(this.#bytes.get(TIMES))
+    const { expiryMs } = before
+    const times = this.#now({ observedMs: Math.max(before.observedMs, timeMs), expiryMs })
+    if (times.observedMs > before.observedMs || times.expiryMs > expiryMs) {
+      this.#bytes.put(TIMES, timesBytes(times))
+    }
+    return timeMs >= liveFrom(times, this.#slots)
+  }
+
+  #now({ observedMs, expiryMs }: Times): Times {
+    return { observedMs, expiryMs: Math.max(expiryMs, Math.min(observedMs, this.#heldTime())) }
+  }
 }
 
 /** Whether entries can be at `timeMs`. */
@@ -66,45 +104,53 @@ export function slotKey(timeMs: number, { slotMs }: TimeSlots, bodyBytes = 0): B
   return key
 }
 
-/** Whether a layer's key is the observed time and not an entry. */
-export function isObserved(key: Buffer): boolean {
-  return key.equals(OBSERVED)
+/** Whether a layer's key is that of the times and not of an entry. */
+export function isTimes(key: Buffer): boolean {
+  return key.equals(TIMES)
 }
 
-/** The key below which the database's entries have expired, by the database's own observed time: no live one is ever smaller. */
+/** The key below which the database's entries have expired, by the database's own expiry time: no later one is ever smaller. */
 export function expiredBelow(read: ReadEntry, slots: TimeSlots): Buffer {
-  return slotKey(liveFrom(timeOf(read(OBSERVED)), slots), slots)
+  return slotKey(liveFrom(timesOf(read(TIMES)), slots), slots)
 }
 
-/** The observed time while records are restored: raised by each, written once. */
-export class RestoredTime {
+/** The times while records are restored: the observed one is raised by each, and written once. */
+export class RestoredTimes {
   readonly #slots: TimeSlots
-  readonly #beforeMs: number
+  readonly #before: Times
   #observedMs: number
 
   constructor(read: ReadEntry, slots: TimeSlots) {
     this.#slots = slots
-    this.#beforeMs = timeOf(read(OBSERVED))
-    this.#observedMs = this.#beforeMs
+    this.#before = timesOf(read(TIMES))
+    this.#observedMs = this.#before.observedMs
   }
 
-  /** As the store's `put` does; false where the record has expired. */
+  /** False where the record had expired already when the database was written. */
   admit(timeMs: number): boolean {
     this.#observedMs = Math.max(this.#observedMs, timeMs)
-    return timeMs >= liveFrom(this.#observedMs, this.#slots)
+    return timeMs >= liveFrom(this.#before, this.#slots)
   }
 
   *writes(): Generator<DatabaseWrite> {
-    if (this.#observedMs > this.#beforeMs) yield { key: OBSERVED, value: int64(this.#observedMs) }
+    if (this.#observedMs === this.#before.observedMs) return
+    yield { key: TIMES, value: timesBytes({ ...this.#before, observedMs: this.#observedMs }) }
   }
 }
 
-function timeOf(stored: Buffer | undefined): number {
-  return stored === undefined ? NOTHING_OBSERVED : readInt64(stored, 0)
+/** The first time that is not expired. */
+function liveFrom({ expiryMs }: Times, { retentionMs }: TimeSlots): number {
+  return Math.max(0, expiryMs - retentionMs + 1)
 }
 
-function int64(n: number): Buffer {
-  const bytes = Buffer.allocUnsafe(8)
-  writeInt64(bytes, n, 0)
+function timesOf(stored: Buffer | undefined): Times {
+  if (stored === undefined) return NO_TIMES
+  return { observedMs: readInt64(stored, 0), expiryMs: readInt64(stored, 8) }
+}
+
+function timesBytes({ observedMs, expiryMs }: Times): Buffer {
+  const bytes = Buffer.allocUnsafe(16)
+  writeInt64(bytes, observedMs, 0)
+  writeInt64(bytes, expiryMs, 8)
   return bytes
 }

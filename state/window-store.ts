@@ -11,7 +11,7 @@ import type { LogRecord } from '../model/record.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import { corruptKey, type ChangelogWrite } from './changelog.ts'
 import { readInt64, successorOf, writeInt64 } from './keys.ts'
-import { withSchema, type StoreSerdes } from './key-value-store.ts'
+import { withSchema } from './key-value-store.ts'
 import type {
   DatabaseWrite,
   ValueAndTimestamp,
@@ -22,16 +22,15 @@ import type {
 import type { LayeredStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
-  admit,
   asDuration,
   expiredBelow,
-  isObserved,
+  isTimes,
   isTime,
-  liveFrom,
-  observedOf,
-  RestoredTime,
+  RestoredTimes,
   SLOT_BYTES,
   slotKey,
+  StoreTimes,
+  type TimedStoreParts,
   type TimeSlots,
 } from './time-slots.ts'
 import { TIMESTAMP_BYTES, timestampOf, withTimestamp } from './timestamped.ts'
@@ -45,9 +44,9 @@ const RECORD_TAIL_BYTES = 12
 export function windowStore<K, V>(
   bytes: LayeredStore,
   spec: Pick<WindowStoreSpec<K, V>, 'retentionMs' | 'sizeMs'>,
-  serdes: StoreSerdes<K, V>,
+  parts: TimedStoreParts<K, V>,
 ): WindowStore<K, V> {
-  return new TypedWindows(bytes, spec, serdes)
+  return new TypedWindows(bytes, spec, parts)
 }
 
 /** How a window store lies in the layers. RangeError where the retention is none. */
@@ -70,6 +69,7 @@ class TypedWindows<K, V> implements WindowStore<K, V> {
   readonly name: string
   readonly #bytes: LayeredStore
   readonly #slots: TimeSlots
+  readonly #times: StoreTimes
   readonly #sizeMs: number
   readonly #key: OpenSerde<K>
   readonly #value: OpenSerde<V>
@@ -77,22 +77,23 @@ class TypedWindows<K, V> implements WindowStore<K, V> {
   constructor(
     bytes: LayeredStore,
     spec: Pick<WindowStoreSpec<K, V>, 'retentionMs' | 'sizeMs'>,
-    serdes: StoreSerdes<K, V>,
+    parts: TimedStoreParts<K, V>,
   ) {
     this.name = bytes.name
     this.#bytes = bytes
     this.#slots = slotsOf(spec)
+    this.#times = new StoreTimes(bytes, this.#slots, parts.heldTime)
     this.#sizeMs = asDuration(spec.sizeMs, 'the size of a window')
-    this.#key = serdes.key
-    this.#value = serdes.value
+    this.#key = parts.key
+    this.#value = parts.value
   }
 
   get observedMs(): number {
-    return observedOf(this.#bytes)
+    return this.#times.observedMs
   }
 
   fetch(key: K, startMs: number): ValueAndTimestamp<V> | undefined {
-    if (startMs < liveFrom(this.observedMs, this.#slots)) return undefined
+    if (startMs < this.#times.found.liveFromMs) return undefined
     const stored = this.#bytes.get(this.#entryKey(key, startMs))
     return stored === undefined ? undefined : this.#read(stored)
   }
@@ -100,21 +101,21 @@ class TypedWindows<K, V> implements WindowStore<K, V> {
   put(key: K, startMs: number, { value, timestamp }: ValueAndTimestamp<V>): boolean {
     const entry = this.#entryKey(key, startMs)
     const stored = withTimestamp(timestamp, this.#value.serialize(value))
-    if (!admit(this.#bytes, startMs, this.#slots)) return false
+    if (!this.#times.admit(startMs)) return false
     this.#bytes.put(entry, stored)
     return true
   }
 
   delete(key: K, startMs: number, timestamp: number): void {
-    if (!admit(this.#bytes, startMs, this.#slots)) return
+    if (!this.#times.admit(startMs)) return
     this.#bytes.delete(this.#entryKey(key, startMs), timestamp)
   }
 
   async *fetchRange(key: K, fromMs: number, toMs: number): AsyncGenerator<WindowEntry<K, V>> {
     const { slotMs } = this.#slots
-    const observedMs = this.observedMs
+    const { liveFromMs, observedMs } = this.#times.found
     const last = Math.min(toMs, observedMs)
-    let from = Math.max(fromMs, liveFrom(observedMs, this.#slots))
+    let from = Math.max(fromMs, liveFromMs)
     while (from <= last) {
       const endOfSlot = (Math.floor(from / slotMs) + 1) * slotMs
       const to = Math.min(last, endOfSlot - 1)
@@ -130,8 +131,9 @@ class TypedWindows<K, V> implements WindowStore<K, V> {
   }
 
   fetchAll(fromMs: number, toMs: number): AsyncIterable<WindowEntry<K, V>> {
-    const from = Math.max(fromMs, liveFrom(this.observedMs, this.#slots))
-    const to = Math.max(Math.min(toMs, this.observedMs), from - 1)
+    const { liveFromMs, observedMs } = this.#times.found
+    const from = Math.max(fromMs, liveFromMs)
+    const to = Math.max(Math.min(toMs, observedMs), from - 1)
     const range = {
       gte: slotKey(from, this.#slots),
       lt: slotKey(to + this.#slots.slotMs, this.#slots),
@@ -179,7 +181,7 @@ function keyEnd(entry: Buffer): number {
 }
 
 function* changes({ store, key: entry, cell }: SealedCell): Generator<ChangelogWrite> {
-  if (isObserved(entry)) return
+  if (isTimes(entry)) return
   const key = Buffer.alloc(entry.length - SLOT_BYTES + RECORD_TAIL_BYTES - START_BYTES)
   entry.copy(key, 0, SLOT_BYTES)
   yield typeof cell === 'number'
@@ -192,17 +194,17 @@ function* restored(
   over: RestoredOver,
   slots: TimeSlots,
 ): Generator<DatabaseWrite> {
-  const time = new RestoredTime(over.read, slots)
+  const times = new RestoredTimes(over.read, slots)
   for (const record of records) {
     const { keyBuffer, keyEnd: end, timestamp, value } = record
     const bodyStart = record.keyStart + over.keyPrefixLength
     const bodyEnd = end - RECORD_TAIL_BYTES
     const startMs = bodyEnd < bodyStart ? NaN : readInt64(keyBuffer, bodyEnd)
     if (!isTime(startMs)) throw corruptKey(record, over, RECORD_TAIL_BYTES)
-    if (!time.admit(startMs)) continue
+    if (!times.admit(startMs)) continue
     const key = slotKey(startMs, slots, bodyEnd - bodyStart + START_BYTES)
     keyBuffer.copy(key, SLOT_BYTES, bodyStart, bodyEnd + START_BYTES)
     yield { key, value: value === null ? null : withTimestamp(timestamp, value) }
   }
-  yield* time.writes()
+  yield* times.writes()
 }

@@ -1,6 +1,6 @@
 /**
  * Stores with times against plain lists: random writes in and out of order, commits, aborts, flushes,
- * crashes and logs that lose what has expired. Reads always equal the lists; after a crash the
+ * crashes, times held upstream and logs that lose what has expired. Reads always equal the lists; after a crash the
  * database and the changelog behind its checkpoint give what was committed, and so does the
  * changelog alone on an empty disk.
  */
@@ -56,26 +56,18 @@ function emptyLists(): Lists {
   return { window: list(), 'join-window': list(), session: list() }
 }
 
-function isLive({ observedMs }: List, atMs: number): boolean {
-  return atMs > observedMs - RETENTION_MS
-}
-
-function inTime(list: List, entry: Entry): boolean {
-  list.observedMs = Math.max(list.observedMs, entry.atMs)
-  return isLive(list, entry.atMs)
-}
-
 function drop(list: List, { key, startMs, atMs }: Pick<Entry, 'key' | 'startMs' | 'atMs'>): void {
   list.entries = list.entries.filter(
     (one) => one.key !== key || one.startMs !== startMs || one.atMs !== atMs,
   )
 }
 
-function openFaces(state: TaskState) {
+function openFaces(state: TaskState, heldTime: () => number) {
+  const parts = { ...SERDES, heldTime }
   return {
-    windows: windowStore<string, string>(state.store('window'), TIMES, SERDES),
-    rows: joinWindowStore<string, string>(state.store('join-window'), TIMES, SERDES),
-    sessions: sessionStore<string, string>(state.store('session'), TIMES, SERDES),
+    windows: windowStore<string, string>(state.store('window'), TIMES, parts),
+    rows: joinWindowStore<string, string>(state.store('join-window'), TIMES, parts),
+    sessions: sessionStore<string, string>(state.store('session'), TIMES, parts),
   }
 }
 
@@ -92,12 +84,16 @@ class Run {
   faces: ReturnType<typeof openFaces>
   nowMs = 0
   step = 0
+  /** What is held upstream, in every second run: it only ever grows. */
+  heldMs: number
+  readonly heldTime = (): number => this.heldMs
 
   constructor(seed: number) {
     this.random = seeded(seed)
+    this.heldMs = seed % 2 === 0 ? 0 : Infinity
     this.database = this.#open(undefined)
     this.state = this.#stateOn(this.database)
-    this.faces = openFaces(this.state)
+    this.faces = openFaces(this.state, this.heldTime)
   }
 
   #open(disk: MemoryDisk | undefined): MemoryDatabase {
@@ -114,12 +110,22 @@ class Run {
     return items[this.random(items.length)] as T
   }
 
+  isLive({ observedMs }: List, atMs: number): boolean {
+    return atMs > Math.min(observedMs, this.heldMs) - RETENTION_MS
+  }
+
+  inTime(list: List, entry: Entry): boolean {
+    list.observedMs = Math.max(list.observedMs, entry.atMs)
+    return this.isLive(list, entry.atMs)
+  }
+
   time(): number {
-    return Math.max(0, this.nowMs - this.random(this.pick([1, 1, 30, 140])))
+    return Math.max(0, this.nowMs - this.random(this.pick([1, 1, 30, 140, 300])))
   }
 
   write(): void {
     this.nowMs += this.random(this.pick([2, 2, 10, 60]))
+    if (this.random(4) === 0) this.heldMs = Math.max(this.heldMs, this.nowMs - this.random(500))
     const { windows, rows, sessions } = this.faces
     const value = `${this.step}${'x'.repeat(this.random(this.pick([10, 1_500])))}`
     const [key, startMs, timestamp] = [this.pick(KEYS), this.time(), this.nowMs]
@@ -127,12 +133,12 @@ class Run {
     const list = this.current[kind]
     if (kind === 'join-window') {
       const entry = { key, startMs, atMs: startMs, value, timestamp: startMs }
-      const fits = inTime(list, entry)
+      const fits = this.inTime(list, entry)
       expect(rows.put(key, value, startMs)).toBe(fits)
       if (fits) list.entries.push(entry)
     } else if (kind === 'window') {
       const entry = { key, startMs, atMs: startMs, value, timestamp }
-      const fits = inTime(list, entry)
+      const fits = this.inTime(list, entry)
       if (fits) drop(list, entry)
       if (this.random(5) === 0) windows.delete(key, startMs, timestamp)
       else {
@@ -142,10 +148,10 @@ class Run {
     } else if (this.random(3) === 0) {
       const entry = this.pick([...list.entries, { key, startMs, atMs: startMs, value, timestamp }])
       sessions.remove(entry.key, { startMs: entry.startMs, endMs: entry.atMs }, timestamp)
-      if (isLive(list, entry.atMs)) drop(list, entry)
+      if (this.isLive(list, entry.atMs)) drop(list, entry)
     } else {
       const entry = { key, startMs, atMs: startMs + this.random(40), value, timestamp }
-      const fits = inTime(list, entry)
+      const fits = this.inTime(list, entry)
       const session = { startMs, endMs: entry.atMs, value, timestamp }
       expect(sessions.put(key, session)).toBe(fits)
       if (fits) drop(list, entry)
@@ -156,7 +162,7 @@ class Run {
   read(): void {
     const key = this.pick(KEYS)
     const [from, to] = [this.time() - 20, this.time() + 20]
-    this.#check(openFaces(this.state), this.current, { key, from, to })
+    this.#check(openFaces(this.state, this.heldTime), this.current, { key, from, to })
   }
 
   #check(
@@ -165,7 +171,7 @@ class Run {
     { key, from, to }: { readonly key: string; readonly from: number; readonly to: number },
   ): void {
     const of = (list: List): Entry[] =>
-      list.entries.filter((entry) => entry.key === key && isLive(list, entry.atMs))
+      list.entries.filter((entry) => entry.key === key && this.isLive(list, entry.atMs))
     const place = `at step ${this.step}, key ${JSON.stringify(key)}, ${from} to ${to}`
     const window = of(lists.window).find(({ startMs }) => startMs === from)
     expect(windows.fetch(key, from)?.value, place).toBe(window?.value)
@@ -192,7 +198,7 @@ class Run {
   }
 
   async checkAll(state: TaskState, lists: Lists): Promise<void> {
-    const faces = openFaces(state)
+    const faces = openFaces(state, this.heldTime)
     for (const key of KEYS) this.#check(faces, lists, { key, from: 0, to: this.nowMs + 100 })
     for (const { key, startMs } of lists.window.entries)
       this.#check(faces, lists, { key, from: startMs, to: startMs })
@@ -200,7 +206,7 @@ class Run {
     for await (const [{ key, startMs }, { value, timestamp }] of faces.windows.fetchAll(0, 1e9))
       found.push(JSON.stringify([key, startMs, value, timestamp]))
     const { window } = lists
-    const expected = window.entries.filter(({ atMs }) => isLive(window, atMs))
+    const expected = window.entries.filter(({ atMs }) => this.isLive(window, atMs))
     expect(found.toSorted()).toEqual(
       expected
         .map(({ key, startMs, value, timestamp }) =>
@@ -242,7 +248,7 @@ class Run {
     for (let slot = log.slots[log.earliest]; slot !== undefined; slot = log.slots[log.earliest]) {
       const key = slot === 'marker' ? null : slot.key
       const atMs = key === null ? 0 : Number(key.readBigInt64BE(key.length - TAIL_BYTES[kind]))
-      if (isLive(this.committed[kind], atMs)) return
+      if (this.isLive(this.committed[kind], atMs)) return
       log.earliest++
     }
   }
@@ -252,7 +258,7 @@ class Run {
     this.settles.splice(0).forEach((settle) => settle())
     this.database = this.#open(disk)
     this.state = this.#stateOn(this.database)
-    this.faces = openFaces(this.state)
+    this.faces = openFaces(this.state, this.heldTime)
     this.sealed = undefined
     await this.#restore(this.state)
     this.current = structuredClone(this.committed)
