@@ -51,11 +51,14 @@ interface Times {
   readonly expiryMs: number
 }
 
-/** The times of one store, as the layers hold them. */
+/** The times of one store, as the layers hold them: read anew at each use, for a store may have several faces and its writes may be aborted. */
 export class StoreTimes {
   readonly #bytes: LayeredStore
   readonly #slots: TimeSlots
   readonly #heldTime: () => number
+  /** What was read last. Cells are never changed in place, so the same one says the same. */
+  #cell: Buffer | undefined
+  #read: Times = NO_TIMES
 
   constructor(bytes: LayeredStore, slots: TimeSlots, heldTime: () => number = () => Infinity) {
     this.#bytes = bytes
@@ -65,29 +68,39 @@ export class StoreTimes {
 
   /** The largest time that was put, -1 where there is none. */
   get observedMs(): number {
-    return timesOf(this.#bytes.get(TIMES)).observedMs
+    return this.#times().observedMs
   }
 
   /** What can be found: from the first time that has not expired to the last one that was put. */
   get found(): { readonly liveFromMs: number; readonly observedMs: number } {
-    const times = this.#now(timesOf(this.#bytes.get(TIMES)))
-    return { liveFromMs: liveFrom(times, this.#slots), observedMs: times.observedMs }
+    const { observedMs, expiryMs } = this.#times()
+    const liveFromMs = liveFrom(this.#held(observedMs, expiryMs), this.#slots)
+    return { liveFromMs, observedMs }
   }
 
   /** Observes `timeMs`, which is about to be put; false where it has expired. */
   admit(timeMs: number): boolean {
     if (!isTime(timeMs)) throw new RangeError(`not a time to keep something at: ${timeMs}`)
-    const before = timesOf(this.#bytes.get(TIMES))
-    const { expiryMs } = before
-    const times = this.#now({ observedMs: Math.max(before.observedMs, timeMs), expiryMs })
-    if (times.observedMs > before.observedMs || times.expiryMs > expiryMs) {
-      this.#bytes.put(TIMES, timesBytes(times))
+    const before = this.#times()
+    const observedMs = Math.max(before.observedMs, timeMs)
+    const expiryMs = this.#held(observedMs, before.expiryMs)
+    if (observedMs > before.observedMs || expiryMs > before.expiryMs) {
+      this.#bytes.put(TIMES, timesBytes({ observedMs, expiryMs }))
     }
-    return timeMs >= liveFrom(times, this.#slots)
+    return timeMs >= liveFrom(expiryMs, this.#slots)
   }
 
-  #now({ observedMs, expiryMs }: Times): Times {
-    return { observedMs, expiryMs: Math.max(expiryMs, Math.min(observedMs, this.#heldTime())) }
+  #times(): Times {
+    const cell = this.#bytes.get(TIMES)
+    if (cell !== this.#cell) {
+      this.#cell = cell
+      this.#read = timesOf(cell)
+    }
+    return this.#read
+  }
+
+  #held(observedMs: number, expiryMs: number): number {
+    return Math.max(expiryMs, Math.min(observedMs, this.#heldTime()))
   }
 }
 
@@ -111,7 +124,7 @@ export function isTimes(key: Buffer): boolean {
 
 /** The key below which the database's entries have expired, by the database's own expiry time: no later one is ever smaller. */
 export function expiredBelow(read: ReadEntry, slots: TimeSlots): Buffer {
-  return slotKey(liveFrom(timesOf(read(TIMES)), slots), slots)
+  return slotKey(liveFrom(timesOf(read(TIMES)).expiryMs, slots), slots)
 }
 
 /** The times while records are restored: the observed one is raised by each, and written once. */
@@ -129,7 +142,7 @@ export class RestoredTimes {
   /** False where the record had expired already when the database was written. */
   admit(timeMs: number): boolean {
     this.#observedMs = Math.max(this.#observedMs, timeMs)
-    return timeMs >= liveFrom(this.#before, this.#slots)
+    return timeMs >= liveFrom(this.#before.expiryMs, this.#slots)
   }
 
   *writes(): Generator<DatabaseWrite> {
@@ -139,7 +152,7 @@ export class RestoredTimes {
 }
 
 /** The first time that is not expired. */
-function liveFrom({ expiryMs }: Times, { retentionMs }: TimeSlots): number {
+function liveFrom(expiryMs: number, { retentionMs }: TimeSlots): number {
   return Math.max(0, expiryMs - retentionMs + 1)
 }
 
