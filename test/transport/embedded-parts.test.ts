@@ -3,16 +3,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { asOffset, asPartition, asTopic } from '../../model/position.ts'
-import { NO_HEADERS } from '../../model/record.ts'
+import { NO_HEADERS, type LogRecord } from '../../model/record.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { AbortedRanges } from '../../transport/embedded/aborted-ranges.ts'
 import { BufferPool } from '../../transport/embedded/buffer-pool.ts'
 import { FilePool } from '../../transport/embedded/file-pool.ts'
+import { KeyOffsets } from '../../transport/embedded/key-offsets.ts'
 import { LogIndex } from '../../transport/embedded/log-index.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import { openPartition } from '../../transport/embedded/open-partition.ts'
 import type { PartitionLog } from '../../transport/embedded/partition-log.ts'
 import type { Append } from '../../transport/embedded/partition-writer.ts'
+import { filterBatch } from '../../transport/embedded/record-filter.ts'
+import { decodeRecords, readBatchHeader, verifyBatch } from '../../transport/record-batch.ts'
+import type { TopicConfig } from '../../transport/transport.ts'
 import { RecordBatchBuilder } from '../../transport/record-batch-builder.ts'
 
 const root = await mkdtemp(join(tmpdir(), 'millrace-parts-'))
@@ -107,6 +111,114 @@ describe('a partition', () => {
   })
 })
 
+describe('a round of compaction', () => {
+  const config = {
+    'cleanup.policy': 'compact',
+    'segment.bytes': '200',
+    'min.cleanable.dirty.ratio': '0',
+  }
+
+  it('that lost a segment to a deletion is not noted, and is done again', async () => {
+    const { partition, close } = await partitionAt('interrupted', 0, config)
+    for (let sequence = 0; sequence < 24; sequence += 1) {
+      const value = `${sequence}`
+      await partition.append(appendOf({ baseSequence: sequence, values: [value], key: 'k' }))
+    }
+    const steps = partition.cleaning.compact(1_000_000)
+    // The keys are known and nothing is rewritten yet.
+    for (let step = 0; step < 12; step += 1) expect((await steps.next()).done).toBe(false)
+    await partition.cleaning.deleteBefore(20)
+    while ((await steps.next()).done !== true);
+    expect(partition.cleaning.dirtyRatio(Date.now())).toBe(1)
+    for await (const bytes of partition.cleaning.compact(1_000_000))
+      expect(bytes).toBeGreaterThan(0)
+    expect(partition.cleaning.dirtyRatio(Date.now())).toBeUndefined()
+    await close()
+  })
+})
+
+describe('a table of keys', () => {
+  it('knows the last offset of each key, whatever its length, and says when it is full', () => {
+    for (const seed of [1, 2, 3]) {
+      const table = new KeyOffsets(20_000, seed)
+      const known = new Map<string, number>()
+      let isFull = false
+      for (let offset = 0; offset < 2_000; offset += 1) {
+        const length = offset % 7 === 0 ? 0 : (offset * 31) % 150
+        const text = `${offset % 400}`.padEnd(length, 'k').slice(0, length)
+        const key = Buffer.from(`--${text}--`)
+        if (table.set(key, 2, key.length - 2, offset)) {
+          known.set(text, offset)
+        } else {
+          expect(known.has(text)).toBe(false)
+          isFull = true
+        }
+        for (const [each, last] of offset % 100 === 0 ? known : []) {
+          const bytes = Buffer.from(each)
+          expect(table.get(bytes, 0, bytes.length)).toBe(last)
+        }
+      }
+      expect(isFull).toBe(true)
+      expect(table.size).toBe(known.size)
+      expect(table.get(Buffer.from('unknown'), 0, 7)).toBe(-1)
+    }
+  })
+})
+
+describe('a batch without some of its records', () => {
+  it('has the others at their offsets, the offset it ended with and a right CRC', () => {
+    const builder = new RecordBatchBuilder()
+    const headers = [{ key: 'h', value: Buffer.from('v') }]
+    for (let index = 0; index < 6; index += 1) {
+      const key = index === 3 ? null : Buffer.from(`k${index}`)
+      const value = index === 4 ? null : Buffer.alloc(index === 1 ? 20_000 : 5, index)
+      builder.append({ key, value, timestamp: 1_000 - index, headers })
+    }
+    const stamp = { producerId: 7, producerEpoch: 1, baseSequence: 3, transactional: true }
+    const parts = builder.seal({ ...stamp, baseOffset: 100, leaderEpoch: 2 })
+    const whole = Buffer.concat([Buffer.from('before'), ...parts])
+    const header = readBatchHeader(whole, 6)
+    const seen: unknown[] = []
+    const filtered = filterBatch(whole, 6, {
+      header,
+      keep: ({ offset, keyStart, keyEnd, isTombstone }, buffer) => {
+        seen.push([
+          offset,
+          keyStart < 0 ? null : buffer.toString('utf8', keyStart, keyEnd),
+          isTombstone,
+        ])
+        return offset % 2 === 0 || offset === 101
+      },
+    })
+    expect(seen).toEqual([
+      [100, 'k0', false],
+      [101, 'k1', false],
+      [102, 'k2', false],
+      [103, null, false],
+      [104, 'k4', true],
+      [105, 'k5', false],
+    ])
+    const batch = Buffer.concat(filtered ?? [])
+    const after = readBatchHeader(batch, 0)
+    verifyBatch(batch, 0, after)
+    expect(after).toEqual({ ...header, recordCount: 4, sizeBytes: batch.length })
+    const records: LogRecord[] = []
+    decodeRecords({ buffer: batch, at: 61, end: batch.length }, after, { into: records })
+    expect(records.map(({ offset, timestamp }) => [offset, timestamp])).toEqual([
+      [100, 1_000],
+      [101, 999],
+      [102, 998],
+      [104, 996],
+    ])
+    expect(records[1]?.value?.equals(Buffer.alloc(20_000, 1))).toBe(true)
+    expect(records[3]?.headers).toEqual(headers)
+    const all = filterBatch(whole, 6, { header, keep: () => true })
+    expect(all).toHaveLength(1)
+    expect(all?.[0]?.buffer).toBe(whole.buffer)
+    expect(filterBatch(whole, 6, { header, keep: () => false })).toBeUndefined()
+  })
+})
+
 describe('aborted ranges', () => {
   it('hold for their producer alone, from their first to their last offset', () => {
     const ranges = new AbortedRanges()
@@ -120,6 +232,11 @@ describe('aborted ranges', () => {
     expect(aborted(1)).toEqual([5, 6, 7, 8, 20])
     expect(aborted(2)).toEqual(Array.from({ length: 25 }, (_, index) => index + 6))
     expect(aborted(3)).toEqual([])
+    expect(ranges.before(20)).toEqual([[1, 5]])
+    ranges.forgetBefore(21)
+    expect(aborted(1)).toEqual([])
+    expect(aborted(2)).toHaveLength(25)
+    expect(ranges.before(31)).toEqual([[2, 6]])
   })
 })
 
@@ -238,10 +355,11 @@ async function opened(path: string): Promise<LogIndex> {
 async function partitionAt(
   name: string,
   keepSequencesSince = 0,
+  config: TopicConfig = {},
 ): Promise<{ readonly partition: PartitionLog; readonly close: () => Promise<void> }> {
   const index = await opened(join(root, name, 'index'))
   const files = new FilePool(4)
-  const at = { topic: asTopic(name), partition: asPartition(0), topicId: 'id', config: {} }
+  const at = { topic: asTopic(name), partition: asPartition(0), topicId: 'id', config }
   const partition = await openPartition(
     { ...at, folder: join(root, name, '0'), keepSequencesSince },
     {
@@ -265,10 +383,12 @@ function appendOf(of: {
   readonly baseSequence: number
   readonly values: readonly string[]
   readonly producerEpoch?: number
+  readonly key?: string
 }): Append {
   const builder = new RecordBatchBuilder()
   for (const value of of.values) {
-    builder.append({ key: null, value: Buffer.from(value), timestamp: 1, headers: NO_HEADERS })
+    const key = of.key === undefined ? null : Buffer.from(of.key)
+    builder.append({ key, value: Buffer.from(value), timestamp: 1, headers: NO_HEADERS })
   }
   const { baseSequence, producerEpoch = 0 } = of
   const stamp = { producerId: 7, producerEpoch, baseSequence, transactional: false }

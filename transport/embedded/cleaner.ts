@@ -14,6 +14,8 @@ import type { PartitionLog } from './partition-log.ts'
 /** Rest after a run that left something to do, in times of its length. */
 const REST_RATIO = 3
 const SHORTEST_REST_MS = 10
+/** Partitions that are looked over in one go. */
+const LOOKS_AT_ONCE = 100
 
 /** What a cleaner is made of. */
 export interface CleanerOptions {
@@ -90,8 +92,11 @@ export class Cleaner {
   async #retain(): Promise<boolean> {
     const { clock, limits } = this.#options
     let hasMore = false
+    let looks = 0
     for (const partition of this.#usable()) {
       if (this.#isStopped) return false
+      looks += 1
+      if (looks % LOOKS_AT_ONCE === 0) await clock.yield()
       await this.#guarded(partition, async () => {
         const isMore = await partition.cleaning.retain(clock.now(), limits.cleanRunSegments)
         hasMore ||= isMore

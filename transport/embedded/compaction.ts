@@ -16,8 +16,8 @@
  * record would come back with the end of its tombstone; so a round in which a segment could not be
  * replaced is not noted.
  *
- * It is a generator, so that whoever runs it decides how much is done at a time: each step reads one
- * window. Source of the algorithm: Kafka's LogCleaner.
+ * It is a generator, so that whoever runs it decides how much is done at a time. Source of the
+ * algorithm: Kafka's LogCleaner.
  */
 import type { BatchHeader } from '../record-batch.ts'
 import type { AbortedRanges } from './aborted-ranges.ts'
@@ -26,9 +26,14 @@ import { KeyOffsets } from './key-offsets.ts'
 import { filterBatch, firstRecord, visitRecords, type KeepRecord } from './record-filter.ts'
 import type { CompleteSegment } from './segment-list.ts'
 import { scanSegment, wholeBatch, type LargeBatch, type SmallBatches } from './segment-scan.ts'
+import type { Segment } from './segment.ts'
 import type { SegmentRewrite } from './segment-rewrite.ts'
 import type { TopicPolicy } from './topic-policy.ts'
 
+/** Bytes of batches after which a step ends, so that the record loop is not held up. */
+const STEP_BYTES = 256 * 1024
+/** Bytes that the table of keys needs at most for each byte of records, however small they are. */
+const KEY_BYTES_RATIO = 4
 /** Part of `delete.retention.ms` within which rounds share one note of their tombstones. */
 const TOMBSTONE_STEP = 0.1
 
@@ -70,7 +75,8 @@ export async function* compactionRound(
   const last = complete.at(-1)
   const dirty = Math.max(partition.cleaned.dirty, partition.start)
   if (last === undefined || (last.nextBase <= dirty && !options.isForced)) return
-  const keys = new KeyOffsets(options.keyBytes, options.seed)
+  const mostKeyBytes = KEY_BYTES_RATIO * sizeOf(complete.filter(({ nextBase }) => nextBase > dirty))
+  const keys = new KeyOffsets(Math.min(options.keyBytes, mostKeyBytes), options.seed)
   const end = yield* collectKeys(partition, { complete, dirty, keys })
   const covered = complete.filter(({ segment }) => segment.base < end)
   const keep = keepRule(partition, keys, now)
@@ -94,32 +100,47 @@ async function* collectKeys(
   const { complete, dirty, keys } = from
   let full: number | undefined
   const visit: KeepRecord = ({ offset, keyStart, keyEnd }, buffer) => {
+    if (full !== undefined) return false
     if (offset < dirty || keyStart < 0) return true
-    if (keys.set(buffer, keyStart, keyEnd, offset)) return true
-    full = offset
-    return false
+    if (!keys.set(buffer, keyStart, keyEnd, offset)) full = offset
+    return full === undefined
   }
   for (const { segment, nextBase } of complete) {
     if (nextBase <= dirty) continue
-    for await (const read of scanSegment(segment, topic)) {
-      if (read.kind === 'small') {
-        visitSmall(read, aborted, visit)
-      } else if (!isAborted(read.header, aborted)) {
-        yield* visitLarge(read, visit)
-      }
-      yield read.kind === 'small' ? read.bytes.length : read.beginning.length
+    for await (const read of scanInUse(segment, topic)) {
+      if (read.kind === 'small') yield* visitSmall(read, aborted, visit)
+      else if (!isAborted(read.header, aborted)) yield* visitLarge(read, visit)
       if (full !== undefined) return full
     }
   }
   return complete.at(-1)?.nextBase ?? dirty
 }
 
-function visitSmall({ bytes, headers }: SmallBatches, aborted: AbortedRanges, visit: KeepRecord) {
+/** Retention may remove a segment at any time: what is left of the scan is nothing then. */
+async function* scanInUse(segment: Segment, topic: string): ReturnType<typeof scanSegment> {
+  try {
+    yield* scanSegment(segment, topic)
+  } catch (error) {
+    if (!segment.isRetired) throw error
+  }
+}
+
+function* visitSmall(
+  { bytes, headers }: SmallBatches,
+  aborted: AbortedRanges,
+  visit: KeepRecord,
+): Generator<number, void> {
   let at = 0
+  let worked = 0
   for (const header of headers) {
     if (!isAborted(header, aborted)) visitRecords(bytes, at, { header, visit })
     at += header.sizeBytes
+    worked += header.sizeBytes
+    if (worked < STEP_BYTES) continue
+    yield worked
+    worked = 0
   }
+  yield worked
 }
 
 async function* visitLarge(batch: LargeBatch, visit: KeepRecord): AsyncGenerator<number, void> {
@@ -175,11 +196,10 @@ async function* rewriteGroup(
 ): AsyncGenerator<number, boolean> {
   await using output = partition.rewrite(sources)
   for (const { segment } of sources) {
-    for await (const read of scanSegment(segment, partition.topic)) {
+    for await (const read of scanInUse(segment, partition.topic)) {
       if (read.kind === 'small') {
-        filterSmall(read, { partition, keep, output })
+        yield* filterSmall(read, { partition, keep, output })
         await output.flush()
-        yield read.bytes.length
       } else if (isAborted(read.header, partition.aborted)) {
         output.drop()
         yield read.beginning.length
@@ -187,21 +207,23 @@ async function* rewriteGroup(
         yield* filterLarge(read, keep, output)
       }
     }
+    if (segment.isRetired) return false
   }
   if (sources.length === 1 && !output.hasDropped) return true
   return await partition.replace(sources, output)
 }
 
-function filterSmall(
+function* filterSmall(
   { bytes, headers }: SmallBatches,
   to: {
     readonly partition: CompactedPartition
     readonly keep: KeepRecord
     readonly output: SegmentRewrite
   },
-): void {
+): Generator<number, void> {
   const { partition, keep, output } = to
   let at = 0
+  let worked = 0
   for (const header of headers) {
     const parts = isAborted(header, partition.aborted)
       ? undefined
@@ -209,7 +231,12 @@ function filterSmall(
     if (parts === undefined) output.drop()
     else output.add(header, parts)
     at += header.sizeBytes
+    worked += header.sizeBytes
+    if (worked < STEP_BYTES) continue
+    yield worked
+    worked = 0
   }
+  yield worked
 }
 
 async function* filterLarge(
@@ -250,6 +277,10 @@ function noteTombstones(
   const last = kept.at(-1)
   const isNear = last !== undefined && Math.abs(now - last[1]) < policy.tombstoneMs * TOMBSTONE_STEP
   return [...(isNear ? kept.slice(0, -1) : kept), [end, now]]
+}
+
+function sizeOf(complete: readonly CompleteSegment[]): number {
+  return complete.reduce((sum, { segment }) => sum + segment.bytes, 0)
 }
 
 function isAborted({ transactional, producerId, baseOffset }: BatchHeader, aborted: AbortedRanges) {

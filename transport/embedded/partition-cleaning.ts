@@ -81,10 +81,13 @@ export class PartitionCleaning {
     const { policy, segments } = this.#state
     const stable = this.#log.endFor('read_committed')
     if (isDue(segments.last, policy, now)) await this.#resources.roll()
-    const complete = segments.completeBefore(stable).slice(0, segmentsAtMost)
+    const all = segments.completeBefore(stable)
+    const complete = all.slice(0, segmentsAtMost)
     const { sizeBytes } = segments
-    await this.#moveStart(retentionStart({ complete, policy, sizeBytes, now }))
-    return await this.#removeSegments(segmentsAtMost)
+    const start = retentionStart({ complete, policy, sizeBytes, now })
+    await this.#moveStart(start)
+    const isLeft = await this.#removeSegments(segmentsAtMost)
+    return isLeft || (complete.length < all.length && start === complete.at(-1)?.nextBase)
   }
 
   /** Part of the bytes that came since the last round; undefined where nothing did, or nothing may be compacted. */
@@ -162,6 +165,7 @@ export class PartitionCleaning {
 
   /** The row first, so that no reader learns of a start that a crash takes back. */
   async #moveStart(offset: number): Promise<void> {
+    if (offset <= this.#start) return
     await this.#inTurn(async () => {
       if (offset <= this.#start) return
       const row = { key: this.#state.keys.start, value: offset }
@@ -174,6 +178,7 @@ export class PartitionCleaning {
   /** Removes segments that lie wholly before the start; true where more are left. */
   async #removeSegments(atMost: number): Promise<boolean> {
     const { segments, aborted } = this.#state
+    if (segments.firstBase >= this.#start) return false
     const isLastGone = segments.last.base < this.#start
     if (isLastGone && this.#start >= this.#log.endFor('read_uncommitted')) {
       await this.#resources.roll()

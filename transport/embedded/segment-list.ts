@@ -71,11 +71,6 @@ export class SegmentList {
     return found
   }
 
-  /** Whether all of `segments` are still in use. */
-  has(segments: readonly Segment[]): boolean {
-    return segments.every((segment) => !segment.isRetired)
-  }
-
   /** Puts one segment, or none, where these neighbours were. */
   replace(segments: readonly Segment[], by: Segment | undefined): void {
     const at = this.#segments.indexOf(segments[0] as Segment)
