@@ -43,6 +43,54 @@ export function difference(
   return sum / FRAME_BYTES
 }
 
+/** Mean absolute difference of a frame's pixels to the means of two others', 0 to 255. */
+export function mixtureError(
+  middle: { readonly pixels: Uint8Array },
+  a: { readonly pixels: Uint8Array },
+  b: { readonly pixels: Uint8Array },
+): number {
+  let sum = 0
+  for (let i = 0; i < FRAME_BYTES; i += 1) {
+    const mean = ((a.pixels[i] ?? 0) + (b.pixels[i] ?? 0)) / 2
+    sum += Math.abs((middle.pixels[i] ?? 0) - mean)
+  }
+  return sum / FRAME_BYTES
+}
+
+/** How alike the shapes of two frames are, whatever their light and contrast: the correlation of their brightness, -1 to 1. */
+export function likeness(
+  a: { readonly pixels: Uint8Array },
+  b: { readonly pixels: Uint8Array },
+): number {
+  let [sumA, sumB, squaresA, squaresB, products] = [0, 0, 0, 0, 0]
+  for (let i = 0; i < PLANE_BYTES; i += 1) {
+    const x = a.pixels[i] ?? 0
+    const y = b.pixels[i] ?? 0
+    sumA += x
+    sumB += y
+    squaresA += x * x
+    squaresB += y * y
+    products += x * y
+  }
+  const spreadA = squaresA - (sumA * sumA) / PLANE_BYTES
+  const spreadB = squaresB - (sumB * sumB) / PLANE_BYTES
+  const both = Math.sqrt(spreadA * spreadB)
+  return both === 0 ? 0 : (products - (sumA * sumB) / PLANE_BYTES) / both
+}
+
+/** Standard deviation of a frame's brightness, 0 for a plain picture. */
+export function spreadOf({ pixels }: { readonly pixels: Uint8Array }): number {
+  let sum = 0
+  let squares = 0
+  for (let i = 0; i < PLANE_BYTES; i += 1) {
+    const level = pixels[i] ?? 0
+    sum += level
+    squares += level * level
+  }
+  const mean = sum / PLANE_BYTES
+  return Math.sqrt(Math.max(0, squares / PLANE_BYTES - mean * mean))
+}
+
 /** 32 levels of brightness and 32 of each colour difference. */
 const LEVELS = 32
 const LEVEL_SHIFT = 3
@@ -59,7 +107,8 @@ function histogramOf(pixels: Uint8Array): Uint16Array {
   return counts
 }
 
-function histogramDistance(a: Uint16Array, b: Uint16Array): number {
+/** Distance of two histograms, 0 (same colours) to 1 (none in common). */
+export function histogramDistance(a: Uint16Array, b: Uint16Array): number {
   let sum = 0
   for (let i = 0; i < a.length; i += 1) sum += Math.abs((a[i] ?? 0) - (b[i] ?? 0))
   return sum / (2 * 3 * PLANE_BYTES)

@@ -1,19 +1,31 @@
 /**
- * Where one shot ends and the next begins: a detector of hard cuts, frame in, finished shots out.
+ * Where one shot ends and the next begins: frames in, finished shots out. A shot ends with a hard cut
+ * (hard-cuts.ts), or in the middle of a gradual transition (gradual-transitions.ts).
  *
- * A frame is a cut if it differs from the one before several times more than its neighbours do from
- * theirs (the adaptive rule of PySceneDetect, over four frames on each side), so that a pan does not
- * count and a cut between two dark pictures does. The colours, which motion hardly changes, decide
- * where the picture moves so much that the neighbours drown the cut. A flash, a hit of light or a
- * broken frame looks like two cuts, but the picture comes back: those are not counted. Shots are at
- * least 0.4 s long. Dissolves are not found.
+ * Hard cuts come first: each is decided by the frames right around it, and a gradual transition so
+ * near to one that a shot of less than 0.4 s would come between is none. So a transition that has
+ * ended waits for 0.4 s more of video before it counts, and a hard cut waits for nothing. Frames of
+ * a flash are shown to nobody: the picture goes on as if they were not there.
  *
  * It is a pure function of the frames: no clock, no chance, no state besides the last frames.
- * Rejected: ffmpeg's scdet and scene filters, which report every flash and differ between versions.
+ * Rejected: ffmpeg's scdet and scene filters, which report every flash, find no gradual transition
+ * and differ between versions.
  */
 import type { Shot } from '../schemas.ts'
-import { difference, signatureOf, type FrameSignature } from './frame-signature.ts'
+import { signatureOf, type FrameSignature } from './frame-signature.ts'
 import type { Frame } from './frames.ts'
+import { TransitionFinder } from './gradual-transitions.ts'
+import {
+  FLASH_FRAMES,
+  KEPT_FRAMES,
+  LOOK_AHEAD_FRAMES,
+  stepAt,
+  type FrameStep,
+} from './hard-cuts.ts'
+import type { Transition } from './sample.ts'
+
+/** No shot is shorter, the last of a video aside. */
+const SHORTEST_SHOT_US = 400_000
 
 /** Finds the shots of one video. */
 export class ShotDetector {
@@ -23,6 +35,11 @@ export class ShotDetector {
   #next = 0
   /** When the shot began that has not ended; undefined before the first frame. */
   #shotStartUs: number | undefined
+  #transitions = new TransitionFinder()
+  /** Transitions that no hard cut has come near to yet, in the order of time. */
+  #waiting: Transition[] = []
+  /** Frames of the flash that is on the screen. */
+  #flashFrames = 0
 
   /** Takes the next frame; gives the shots that have ended since the last call. */
   push(frame: Frame): readonly Shot[] {
@@ -35,12 +52,16 @@ export class ShotDetector {
     const shots: Shot[] = []
     while (this.#next < this.#window.length) shots.push(...this.#decideNext())
     const last = this.#window.at(-1)
+    this.#waiting.push(...this.#transitions.cut())
+    if (last !== undefined) shots.push(...this.#endAtTransitions(last.timeUs))
     if (this.#shotStartUs !== undefined && last !== undefined) {
       shots.push({ startUs: this.#shotStartUs, endUs: last.timeUs })
     }
     this.#window = []
     this.#next = 0
     this.#shotStartUs = undefined
+    this.#transitions = new TransitionFinder()
+    this.#waiting = []
     return shots
   }
 
@@ -52,20 +73,7 @@ export class ShotDetector {
   #decideNext(): readonly Shot[] {
     const frame = this.#window[this.#next]
     const before = this.#window[this.#next - 1]
-    const startUs = this.#shotStartUs
-    let ended: readonly Shot[] = []
-    if (frame !== undefined && (before === undefined || startUs === undefined)) {
-      this.#shotStartUs = frame.timeUs
-    } else if (
-      frame !== undefined &&
-      before !== undefined &&
-      startUs !== undefined &&
-      frame.timeUs - startUs >= SHORTEST_SHOT_US &&
-      isCut(this.#window, this.#next)
-    ) {
-      ended = [{ startUs, endUs: before.timeUs }]
-      this.#shotStartUs = frame.timeUs
-    }
+    const ended = frame === undefined ? [] : this.#decide(frame, before)
     this.#next += 1
     if (this.#next > KEPT_FRAMES) {
       this.#window.shift()
@@ -73,73 +81,53 @@ export class ShotDetector {
     }
     return ended
   }
-}
 
-/** Frames after the one in question that are looked at. */
-const LOOK_AHEAD_FRAMES = 4
-/** Frames before it; at the end of a video, where some after it are missing, twice as many. */
-const LOOK_BACK_FRAMES = 4
-const KEPT_FRAMES = 2 * LOOK_BACK_FRAMES
-/** No shot is shorter, the last of a video aside. */
-const SHORTEST_SHOT_US = 400_000
-/** A smaller change is noise, whatever the neighbours do. */
-const LEAST_CHANGE = 4
-/** Below this, colours stay as they are. */
-const STILL_COLOURS = 0.05
-/** With colours that stay, a smaller change than this is a jolt of the camera. */
-const LEAST_CHANGE_IN_COLOUR = 15
-/** How many times more than its neighbours a cut changes. */
-const CUT_RATIO = 3
-/** Neighbours count as changing at least so much: in still pictures any change would be many times none. */
-const QUIET_CHANGE = 1
-/** Colours that change so much are a cut at half the ratio. */
-const COLOUR_CUT = 0.4
-/**
- * And how many times more than the second largest of them: where a film shows each picture three
- * times, most neighbours do not change at all. The largest does not count, for a cut that was blended
- * into one frame in between has a neighbour as large as itself.
- */
-const OVER_NEIGHBOURS = 1.5
-/** A picture that comes back is one that differs less than this part of the change from what was before. */
-const COMES_BACK = 0.5
-
-function isCut(window: readonly FrameSignature[], at: number): boolean {
-  const frame = window[at]
-  if (frame === undefined) return false
-  const still = frame.colourChange < STILL_COLOURS
-  if (frame.change < (still ? LEAST_CHANGE_IN_COLOUR : LEAST_CHANGE)) return false
-  const { mean, secondLargest } = changesAround(window, at)
-  if (frame.change < secondLargest * OVER_NEIGHBOURS) return false
-  const needed = frame.colourChange >= COLOUR_CUT ? CUT_RATIO / 2 : CUT_RATIO
-  return frame.change >= needed * Math.max(mean, QUIET_CHANGE) && !isFlash(window, at)
-}
-
-/** How much the frames around the one in question change. */
-function changesAround(
-  window: readonly FrameSignature[],
-  at: number,
-): { readonly mean: number; readonly secondLargest: number } {
-  const changes: number[] = []
-  const end = Math.min(window.length, at + LOOK_AHEAD_FRAMES + 1)
-  const back = end - at > LOOK_AHEAD_FRAMES ? LOOK_BACK_FRAMES : KEPT_FRAMES
-  for (let i = Math.max(0, at - back); i < end; i += 1) {
-    if (i !== at) changes.push(window[i]?.change ?? 0)
+  #decide(frame: FrameSignature, before: FrameSignature | undefined): readonly Shot[] {
+    if (before === undefined) {
+      this.#shotStartUs = frame.timeUs
+      this.#transitions.push(frame, frame.timeUs)
+      return []
+    }
+    const step = stepAt(this.#window, this.#next)
+    if (step === 'cut') return this.#decideCut(frame, before)
+    if (this.#isFlash(step)) return []
+    this.#waiting.push(...this.#transitions.push(frame, before.timeUs))
+    return this.#endAtTransitions(frame.timeUs)
   }
-  const sum = changes.reduce((total, change) => total + change, 0)
-  const [, secondLargest = 0] = changes.toSorted((a, b) => b - a)
-  return { mean: changes.length === 0 ? 0 : sum / changes.length, secondLargest }
-}
 
-/** Whether the picture before comes back after up to three frames, or this one was there up to four frames ago. */
-function isFlash(window: readonly FrameSignature[], at: number): boolean {
-  const frame = window[at]
-  const before = window[at - 1]
-  if (frame === undefined || before === undefined) return false
-  const same = frame.change * COMES_BACK
-  for (const after of window.slice(at + 1, at + 4))
-    if (difference(before, after) < same) return true
-  for (const earlier of window.slice(Math.max(0, at - 4), Math.max(0, at - 1))) {
-    if (difference(earlier, frame) < same) return true
+  #decideCut(frame: FrameSignature, before: FrameSignature): readonly Shot[] {
+    this.#waiting.push(...this.#transitions.cut())
+    const shots = [...this.#endAtTransitions(frame.timeUs)]
+    this.#waiting = []
+    this.#flashFrames = 0
+    this.#transitions.push(frame, before.timeUs)
+    const startUs = this.#shotStartUs ?? 0
+    if (frame.timeUs - startUs < SHORTEST_SHOT_US) return shots
+    this.#shotStartUs = frame.timeUs
+    return [...shots, { startUs, endUs: before.timeUs }]
   }
-  return false
+
+  /** The shots that end with transitions which lie far enough before `nowUs`. */
+  #endAtTransitions(nowUs: number): readonly Shot[] {
+    const shots: Shot[] = []
+    for (
+      let [transition] = this.#waiting;
+      transition !== undefined && nowUs - transition.startUs >= SHORTEST_SHOT_US;
+      [transition] = this.#waiting
+    ) {
+      this.#waiting.shift()
+      const startUs = this.#shotStartUs ?? 0
+      if (transition.startUs - startUs < SHORTEST_SHOT_US) continue
+      shots.push({ startUs, endUs: transition.beforeUs })
+      this.#shotStartUs = transition.startUs
+    }
+    return shots
+  }
+
+  /** Whether a frame is one of a flash. */
+  #isFlash(step: Exclude<FrameStep, 'cut'>): boolean {
+    const goesOn = this.#flashFrames > 0 && this.#flashFrames < FLASH_FRAMES && step === 'same'
+    this.#flashFrames = step === 'flash' || goesOn ? this.#flashFrames + 1 : 0
+    return this.#flashFrames > 0
+  }
 }

@@ -80,6 +80,35 @@ export function withBlend(frames: readonly Frame[], at: number): Frame[] {
   )
 }
 
+/** The last `length` frames of one film dissolving into the first of another. */
+export function dissolved(a: readonly Frame[], b: readonly Frame[], length: number): Frame[] {
+  const kept = a.length - length
+  const mixed = b.slice(0, length).map(({ pixels }, i) => {
+    const from = a[kept + i]?.pixels ?? pixels
+    const share = (i + 1) / (length + 1)
+    return pixels.map((p, k) => Math.round((from[k] ?? 0) * (1 - share) + p * share))
+  })
+  const rest = b.slice(length).map(({ pixels }) => pixels)
+  const before = a.slice(0, kept).map(({ pixels }) => pixels)
+  return numbered([...before, ...mixed, ...rest])
+}
+
+/** Plain frames: brightness of every pixel, and no colour. */
+export function plainFilm(frames: number, brightness: number): Frame[] {
+  const pixels = new Uint8Array(FRAME_BYTES).fill(128)
+  pixels.fill(brightness, 0, PLANE_BYTES)
+  return numbered(Array.from({ length: frames }, () => pixels))
+}
+
+/** Films one after the other. */
+export function joined(...films: readonly (readonly Frame[])[]): Frame[] {
+  return numbered(films.flat().map(({ pixels }) => pixels))
+}
+
+function numbered(pictures: readonly Uint8Array[], frameUs = 40_000): Frame[] {
+  return pictures.map((pixels, i) => ({ timeUs: i * frameUs, pixels }))
+}
+
 function textureOf({ seed, brightness = 120, contrast = 50 }: Scene) {
   const random = seeded(seed)
   const waves = Array.from({ length: 3 }, () => ({
