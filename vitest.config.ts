@@ -6,6 +6,8 @@ export default defineConfig({
     exclude: ['test/kafka/**', 'test/chaos/**', 'node_modules/**', 'dist/**'],
     environment: 'node',
     pool: 'forks',
+    // All cores: much of the time is spent waiting for children, disks and sockets.
+    maxWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
