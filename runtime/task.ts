@@ -11,6 +11,7 @@ import type { ProcessRecord, PunctuationType, SourceRecord } from '../processors
 import type { TaskState } from '../state/layers.ts'
 import { Punctuations } from './punctuations.ts'
 import type { RecordQueue } from './record-queue.ts'
+import { TimeHolds } from './time-holds.ts'
 
 /** An input of a task: the queue and the first processor behind the source. */
 export interface TaskInput {
@@ -184,29 +185,5 @@ export class Task {
       }
     }
     return next
-  }
-}
-
-/**
- * The oldest timestamps that wait in a task's asynchronous steps. Time downstream does not pass
- * them: stores expire by the smaller of what they observed and this.
- */
-export class TimeHolds {
-  readonly #oldest = new Map<string, number>()
-
-  set(operator: string, oldestPendingMs: number | undefined): void {
-    if (oldestPendingMs === undefined) this.#oldest.delete(operator)
-    else this.#oldest.set(operator, oldestPendingMs)
-  }
-
-  clear(): void {
-    this.#oldest.clear()
-  }
-
-  /** Infinity where nothing waits. */
-  get oldest(): number {
-    let oldest = Infinity
-    for (const timestamp of this.#oldest.values()) if (timestamp < oldest) oldest = timestamp
-    return oldest
   }
 }
