@@ -60,12 +60,15 @@ class Run {
       await this.#step()
       if (step % 10 === 9) await this.#check()
     }
-    await this.#bench?.log.compact(AT)
+    for (const producer of this.#made().transactional) await this.#end(producer)
+    await this.#used().log.compact(AT)
     await this.#check()
+    const keys = (await this.#used().texts()).map((text) => text.split(/[ =]/)[1])
+    expect(new Set(keys).size, 'of each key one record is left').toBe(keys.length)
     await this.#reopen()
     await this.#check()
-    expect(this.#bench?.failures).toEqual([])
-    await this.#bench?.[Symbol.asyncDispose]()
+    expect(this.#used().failures).toEqual([])
+    await this.#used()[Symbol.asyncDispose]()
   }
 
   async #step(): Promise<void> {

@@ -225,11 +225,11 @@ function* filterSmall(
   let at = 0
   let worked = 0
   for (const header of headers) {
-    const parts = isAborted(header, partition.aborted)
+    const kept = isAborted(header, partition.aborted)
       ? undefined
       : filterBatch(bytes, at, { header, keep })
-    if (parts === undefined) output.drop()
-    else output.add(header, parts)
+    if (kept === undefined) output.drop()
+    else output.add(header, kept)
     at += header.sizeBytes
     worked += header.sizeBytes
     if (worked < STEP_BYTES) continue
@@ -248,9 +248,9 @@ async function* filterLarge(
   const place = header.recordCount === 1 ? firstRecord(beginning, header) : undefined
   if (place === undefined) {
     const whole = await wholeBatch(batch)
-    const parts = filterBatch(whole, 0, { header, keep })
-    if (parts === undefined) output.drop()
-    else output.add(header, parts)
+    const kept = filterBatch(whole, 0, { header, keep })
+    if (kept === undefined) output.drop()
+    else output.add(header, kept)
     await output.flush()
     yield header.sizeBytes
     return

@@ -43,12 +43,11 @@ export class SegmentRewrite implements AsyncDisposable {
     this.hasDropped = true
   }
 
-  /** Adds what was kept of the batch with this header; the parts must not change before `flush`. */
-  add(header: BatchHeader, parts: readonly Buffer[]): void {
-    const bytes = parts.reduce((sum, { length }) => sum + length, 0)
-    if (bytes < header.sizeBytes) this.hasDropped = true
-    this.#place(header.baseOffset, bytes)
-    for (const part of parts) this.#append(part)
+  /** Adds what was kept of the batch with this header; its bytes must not change before `flush`. */
+  add({ baseOffset, sizeBytes }: BatchHeader, batch: Buffer): void {
+    if (batch.length < sizeBytes) this.hasDropped = true
+    this.#place(baseOffset, batch.length)
+    this.#append(batch)
   }
 
   /** Begins a batch that follows by `write`, whole. */
