@@ -121,6 +121,19 @@ describe('retention', () => {
     await using again = await CleaningBench.open(folder)
     expect([await again.earliest(), await again.end()]).toEqual([20, 20])
   })
+
+  it('leaves what was just written with old times while its segment is written to', async () => {
+    await using bench = await opened({ 'retention.ms': String(HOUR_MS) })
+    await using producer = await bench.producer()
+    bench.time.now -= 400 * DAY_MS
+    bench.put(producer, 'old', Buffer.from('1'))
+    bench.time.now += 400 * DAY_MS
+    await producer.flush()
+    await cleaned(bench)
+    expect(await bench.texts()).toEqual(['0 old=1'])
+    bench.time.now += HOUR_MS + 1
+    await bench.until('it to go', async () => (await bench.earliest()) === 1)
+  })
 })
 
 describe('compaction', () => {
@@ -401,11 +414,12 @@ async function opened(
 async function cleaned(bench: CleaningBench): Promise<void> {
   const marker = asTopic(`marker-${folders}-${Math.random().toString(36).slice(2)}`)
   await bench.log.admin.createTopics([
-    { topic: marker, partitions: 1, config: { 'retention.ms': '0', 'segment.ms': '1' } },
+    { topic: marker, partitions: 1, config: { 'retention.ms': '0', 'segment.bytes': '1' } },
   ])
   await using producer = await bench.producer()
   const at = { topic: marker, partition: AT.partition }
-  for (let look = 1; look <= 3; look += 1) {
+  for (let look = 0; look <= 3; look += 1) {
+    // It completes the segment of the one before, which is too old at once.
     producer.send({ ...at, key: null, value: null, timestamp: 0, headers: [] })
     await producer.flush()
     await bench.until('a look of the cleaner', async () => {

@@ -28,11 +28,16 @@ export function retentionStart({ complete, policy, sizeBytes, now }: RetentionVi
   return start
 }
 
-/** Whether the segment that is written to should be completed: nobody else does where nothing is written. */
+/**
+ * Whether the segment that is written to should be completed: nobody else does where nothing is
+ * written. It must have been begun longer ago than retention goes, too: what was just written with
+ * the times of long ago is not taken from under its writer.
+ */
 export function isDue(segment: Segment, policy: TopicPolicy, now: number): boolean {
   if (segment.bytes === 0 || segment.since === undefined) return false
-  if (now - segment.since >= policy.segmentMs) return true
-  return policy.deletes && isExpired(segment, policy, now)
+  const ageMs = now - segment.since
+  if (ageMs >= policy.segmentMs) return true
+  return policy.deletes && ageMs > policy.retentionMs && isExpired(segment, policy, now)
 }
 
 function isExpired({ newest }: Segment, policy: TopicPolicy, now: number): boolean {
