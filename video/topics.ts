@@ -37,7 +37,8 @@ export function videoTopics(options: VideoTopicOptions = {}): readonly NewTopic[
     'max.message.bytes': String(chunkBytes + CHUNK_HEADROOM_BYTES),
   }
   return [
-    { topic: RAW_TOPIC, partitions, config: whole },
+    // What is joined refers to the chunks: they stay until somebody decides how long they are needed.
+    { topic: RAW_TOPIC, partitions, config: { ...whole, 'retention.ms': '-1' } },
     { topic: ENRICHED_TOPIC, partitions, config: { 'cleanup.policy': 'delete' } },
     { topic: JOINED_TOPIC, partitions, config: whole },
     { topic: VIDEOS_TOPIC, partitions, config: { 'cleanup.policy': 'compact' } },
