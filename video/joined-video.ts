@@ -2,6 +2,7 @@
  * A video as it comes out of the pipeline: its records in videos.joined, in the order of its stream,
  * with each chunk's bytes brought back from videos.raw by its reference. Reads what is committed now.
  */
+import { deserializeNow } from '../processors/deserialize.ts'
 import type { Clock } from '../model/clock.ts'
 import type { Partition } from '../model/position.ts'
 import type { Payloads } from '../processors/payloads.ts'
@@ -12,7 +13,6 @@ import { scanLog } from './log-scan.ts'
 import { Reassembly, type ReassembledVideo } from './reassemble.ts'
 import { AnnotatedChunk, Chunk, ChunkKey, type Annotation, type VideoState } from './schemas.ts'
 import { JOINED_TOPIC, RAW_TOPIC } from './topics.ts'
-import { deserialized } from './videos-table.ts'
 
 /** Where the joined records and the raw chunks are. */
 export interface JoinedVideos {
@@ -44,10 +44,10 @@ export async function readJoinedVideo(
   let records = 0
   for await (const { key, value } of scanLog({ transport, clock, topic, partition, signal })) {
     if (key === null || value === null) continue
-    const { videoId: owner, offset } = await deserialized(keys, key)
+    const { videoId: owner, offset } = await deserializeNow(keys, key)
     if (owner !== videoId) continue
     records += 1
-    if (!chunks.has(offset)) chunks.set(offset, await deserialized(values, value))
+    if (!chunks.has(offset)) chunks.set(offset, await deserializeNow(values, value))
   }
   const ordered = [...chunks].toSorted(([a], [b]) => a - b).map(([, chunk]) => chunk)
   const annotations = ordered.flatMap(({ annotation }) => annotation ?? [])
@@ -64,7 +64,7 @@ export async function reassembleJoined(
   const reassembly = new Reassembly(row.videoId)
   for (const { chunk } of joined.chunks) {
     const bytes = await payloads.read(chunk, signal)
-    reassembly.add(await deserialized(values, bytes))
+    reassembly.add(await deserializeNow(values, bytes))
   }
   return reassembly.end(row)
 }

@@ -1,9 +1,9 @@
 /** The table `videos`: one row for each video, the newest record under its id. */
 import type { Clock } from '../model/clock.ts'
 import { asPartition, type Topic } from '../model/position.ts'
+import { deserializeNow } from '../processors/deserialize.ts'
 import { avro } from '../serdes/avro.ts'
 import type { Registry } from '../serdes/registry.ts'
-import { SchemaPending, type OpenSerde } from '../serdes/serde.ts'
 import type { Transport } from '../transport/transport.ts'
 import { scanLog } from './log-scan.ts'
 import { VideoState } from './schemas.ts'
@@ -58,18 +58,6 @@ async function readRows(
     else newest.set(videoId, Buffer.from(value))
   }
   const rows = new Map<string, VideoState>()
-  for (const [videoId, value] of newest) rows.set(videoId, await deserialized(serde, value))
+  for (const [videoId, value] of newest) rows.set(videoId, await deserializeNow(serde, value))
   return rows
-}
-
-/** Reads a value, fetching its writer's schema first where that is needed. */
-export async function deserialized<T>(serde: OpenSerde<T>, value: Buffer): Promise<T> {
-  for (;;) {
-    try {
-      return serde.deserialize(value, 0, value.length)
-    } catch (error) {
-      if (!(error instanceof SchemaPending)) throw error
-      await error.load()
-    }
-  }
 }

@@ -4,6 +4,7 @@
  * is written behind it. What retention has removed meanwhile cannot be compared: then the checksum of
  * all bytes so far, which the row has, must do.
  */
+import { deserializeNow } from '../processors/deserialize.ts'
 import { crc32c } from '../model/crc32c.ts'
 import { describePosition, asOffset, type TopicPartition } from '../model/position.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
@@ -11,7 +12,6 @@ import { scanLog, type LogScan } from './log-scan.ts'
 import type { Chunk, ChunkKey } from './schemas.ts'
 import type { Slice } from './slicer.ts'
 import { VideoError } from './video-error.ts'
-import { deserialized } from './videos-table.ts'
 
 /** Where the chunks are, and how they are read. */
 export interface WrittenChunksOptions extends LogScan {
@@ -104,7 +104,7 @@ async function* chunksOf(options: WrittenChunksOptions): AsyncGenerator<FoundChu
   const { keys, chunks, videoId } = options
   for await (const { key, value, offset } of scanLog(options)) {
     if (key === null || value === null) continue
-    if ((await deserialized(keys, key)).videoId !== videoId) continue
-    yield { chunk: await deserialized(chunks, value), offset }
+    if ((await deserializeNow(keys, key)).videoId !== videoId) continue
+    yield { chunk: await deserializeNow(chunks, value), offset }
   }
 }
