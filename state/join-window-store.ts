@@ -15,7 +15,6 @@
  * unique for its key and time, and a record that is read twice finds its row.
  */
 import type { LogRecord } from '../model/record.ts'
-import type { OpenSerde } from '../serdes/serde.ts'
 import { corruptKey, type ChangelogWrite } from './changelog.ts'
 import { readInt64, writeInt64 } from './keys.ts'
 import type {
@@ -34,10 +33,9 @@ import {
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
-  StoreTimes,
-  type TimedStoreParts,
   type TimeSlots,
 } from './time-slots.ts'
+import { TimedFace, type TimedStoreParts } from './timed-face.ts'
 
 /** Bytes of a page that takes no further row. */
 const PAGE_BYTES = 4096
@@ -60,7 +58,7 @@ export function joinWindowStore<K, V>(
   spec: Durations,
   parts: TimedStoreParts<K, V>,
 ): JoinWindowStore<K, V> {
-  return new TypedRows(bytes, spec, parts)
+  return new TypedRows(bytes, slotsOf(spec), parts)
 }
 
 /** How a join's store lies in the layers. RangeError where a duration is none. */
@@ -80,42 +78,22 @@ function slotsOf({ retentionMs, windowMs }: Durations): TimeSlots {
   }
 }
 
-class TypedRows<K, V> implements JoinWindowStore<K, V> {
-  readonly name: string
-  readonly #bytes: LayeredStore
-  readonly #slots: TimeSlots
-  readonly #times: StoreTimes
-  readonly #key: OpenSerde<K>
-  readonly #value: OpenSerde<V>
-
-  constructor(bytes: LayeredStore, spec: Durations, parts: TimedStoreParts<K, V>) {
-    this.name = bytes.name
-    this.#bytes = bytes
-    this.#slots = slotsOf(spec)
-    this.#times = new StoreTimes(bytes, this.#slots, parts.heldTime)
-    this.#key = parts.key
-    this.#value = parts.value
-  }
-
-  get observedMs(): number {
-    return this.#times.observedMs
-  }
-
+class TypedRows<K, V> extends TimedFace<K, V> implements JoinWindowStore<K, V> {
   fetch(key: K, fromMs: number, toMs: number): readonly ValueAndTimestamp<V>[] {
-    const { liveFromMs, observedMs } = this.#times.found
-    const { slotMs } = this.#slots
+    const { liveFromMs, observedMs } = this.times.found
+    const { slotMs } = this.slots
     const from = Math.max(fromMs, liveFromMs)
     const to = Math.min(toMs, observedMs)
     const found: ValueAndTimestamp<V>[] = []
     if (from > to) return found
-    const body = this.#key.serialize(key)
+    const body = this.key.serialize(key)
     for (let slot = Math.floor(from / slotMs); slot * slotMs <= to; slot++) {
-      const entry = this.#entryKey(body, slot * slotMs)
-      const first = this.#bytes.get(entry)
+      const entry = this.#firstPage(body, slot * slotMs)
+      const first = this.bytes.get(entry)
       if (first === undefined) continue
       this.#collect(first, { from, to, found })
       for (let page = 1; page < pagesOf(first); page++) {
-        const cell = this.#bytes.get(withPage(entry, page))
+        const cell = this.bytes.get(withPage(entry, page))
         if (cell !== undefined) this.#collect(cell, { from, to, found })
       }
     }
@@ -124,21 +102,21 @@ class TypedRows<K, V> implements JoinWindowStore<K, V> {
   }
 
   put(key: K, value: V, timestamp: number): boolean {
-    const entry = this.#entryKey(this.#key.serialize(key), timestamp)
-    const bytes = this.#value.serialize(value)
-    if (!this.#times.admit(timestamp)) return false
-    const first = this.#bytes.get(entry) ?? emptyPage(1)
+    const entry = this.#firstPage(this.key.serialize(key), timestamp)
+    const bytes = this.value.serialize(value)
+    if (!this.times.admit(timestamp)) return false
+    const first = this.bytes.get(entry) ?? emptyPage(1)
     const last = pagesOf(first) - 1
-    const cell = last === 0 ? first : (this.#bytes.get(withPage(entry, last)) ?? emptyPage(0))
+    const cell = last === 0 ? first : (this.bytes.get(withPage(entry, last)) ?? emptyPage(0))
     if (hasRoom(cell, last, bytes.length)) {
       const row = { timestamp, sequence: nextSequence(cell, last), value: bytes }
-      this.#bytes.put(withPage(entry, last), withRow(cell, row))
+      this.bytes.put(withPage(entry, last), withRow(cell, row))
       return true
     }
     const page = last + 1
-    this.#bytes.put(entry, withPages(first, page + 1))
+    this.bytes.put(entry, withPages(first, page + 1))
     const row = { timestamp, sequence: page * PAGE_ROWS + 1, value: bytes }
-    this.#bytes.put(withPage(entry, page), withRow(emptyPage(0), row))
+    this.bytes.put(withPage(entry, page), withRow(emptyPage(0), row))
     return true
   }
 
@@ -151,15 +129,12 @@ class TypedRows<K, V> implements JoinWindowStore<K, V> {
       const start = at + ROW_HEAD_BYTES
       at = rowEnd(cell, at)
       if (timestamp < from || timestamp > to) continue
-      found.push({ value: this.#value.deserialize(cell, start, at), timestamp })
+      found.push({ value: this.value.deserialize(cell, start, at), timestamp })
     }
   }
 
-  /** That of the first page. */
-  #entryKey(body: Buffer, timeMs: number): Buffer {
-    const { length } = this.#key.prefix
-    const entry = slotKey(timeMs, this.#slots, body.length - length + PAGE_NUMBER_BYTES)
-    body.copy(entry, SLOT_BYTES, length)
+  #firstPage(body: Buffer, timeMs: number): Buffer {
+    const entry = this.entryKey(body, timeMs, PAGE_NUMBER_BYTES)
     entry.writeUInt32BE(0, pageStart(entry))
     return entry
   }

@@ -14,7 +14,6 @@
  * A changelog record is Java's: key ‖ int64 end ‖ int64 start.
  */
 import type { LogRecord } from '../model/record.ts'
-import type { OpenSerde } from '../serdes/serde.ts'
 import { corruptKey, type ChangelogWrite } from './changelog.ts'
 import { readInt64, writeInt64 } from './keys.ts'
 import { withSchema } from './key-value-store.ts'
@@ -28,17 +27,16 @@ import type {
 import type { LayeredStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
-  asDuration,
   expiredBelow,
+  halvesOf,
   isTimes,
   isTime,
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
-  StoreTimes,
-  type TimedStoreParts,
   type TimeSlots,
 } from './time-slots.ts'
+import { TimedFace, type TimedStoreParts } from './timed-face.ts'
 import { TIMESTAMP_BYTES, timestampOf } from './timestamped.ts'
 
 /** Bytes behind the key in a record's key: end and start. */
@@ -54,12 +52,12 @@ export function sessionStore<K, V>(
   spec: Pick<SessionStoreSpec<K, V>, 'retentionMs'>,
   parts: TimedStoreParts<K, V>,
 ): SessionStore<K, V> {
-  return new TypedSessions(bytes, spec, parts)
+  return new TypedSessions(bytes, halvesOf(spec), parts)
 }
 
 /** How a session store lies in the layers. RangeError where the retention is none. */
 export function sessionLayout(spec: { readonly retentionMs: number }): StoreLayout {
-  const slots = slotsOf(spec)
+  const slots = halvesOf(spec)
   return {
     changes,
     restored: (records, over) => restored(records, over, slots),
@@ -67,43 +65,15 @@ export function sessionLayout(spec: { readonly retentionMs: number }): StoreLayo
   }
 }
 
-function slotsOf({ retentionMs }: { readonly retentionMs: number }): TimeSlots {
-  return { retentionMs: asDuration(retentionMs, 'a retention'), slotMs: Math.ceil(retentionMs / 2) }
-}
-
-class TypedSessions<K, V> implements SessionStore<K, V> {
-  readonly name: string
-  readonly #bytes: LayeredStore
-  readonly #slots: TimeSlots
-  readonly #times: StoreTimes
-  readonly #key: OpenSerde<K>
-  readonly #value: OpenSerde<V>
-
-  constructor(
-    bytes: LayeredStore,
-    spec: { readonly retentionMs: number },
-    parts: TimedStoreParts<K, V>,
-  ) {
-    this.name = bytes.name
-    this.#bytes = bytes
-    this.#slots = slotsOf(spec)
-    this.#times = new StoreTimes(bytes, this.#slots, parts.heldTime)
-    this.#key = parts.key
-    this.#value = parts.value
-  }
-
-  get observedMs(): number {
-    return this.#times.observedMs
-  }
-
+class TypedSessions<K, V> extends TimedFace<K, V> implements SessionStore<K, V> {
   find(key: K, earliestEndMs: number, latestStartMs: number): readonly Session<V>[] {
-    const { slotMs } = this.#slots
-    const { liveFromMs, observedMs } = this.#times.found
+    const { slotMs } = this.slots
+    const { liveFromMs, observedMs } = this.times.found
     const from = Math.max(earliestEndMs, liveFromMs)
-    const body = this.#key.serialize(key)
+    const body = this.key.serialize(key)
     const found: Session<V>[] = []
     for (let slot = Math.floor(from / slotMs); slot * slotMs <= observedMs; slot++) {
-      const cell = this.#bytes.get(this.#entryKey(body, slot * slotMs))
+      const cell = this.bytes.get(this.entryKey(body, slot * slotMs))
       for (const packed of cell === undefined ? [] : unpack(cell)) {
         if (packed.value === null || packed.endMs < from || packed.startMs > latestStartMs) continue
         found.push(this.#read(packed, packed.value))
@@ -113,8 +83,8 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
   }
 
   fetch(key: K, startMs: number, endMs: number): Session<V> | undefined {
-    if (endMs < this.#times.found.liveFromMs) return undefined
-    const cell = this.#bytes.get(this.#entryKey(this.#key.serialize(key), endMs))
+    if (endMs < this.times.found.liveFromMs) return undefined
+    const cell = this.bytes.get(this.entryKey(this.key.serialize(key), endMs))
     if (cell === undefined) return undefined
     const packed = sessionAt(cell, { startMs, endMs })
     return packed === undefined ? undefined : this.#read(packed, packed.value)
@@ -124,11 +94,11 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
     if (!isTime(startMs) || startMs > endMs) {
       throw new RangeError(`not the times of a session: ${startMs} to ${endMs}`)
     }
-    const entry = this.#entryKey(this.#key.serialize(key), endMs)
-    const packed = { startMs, endMs, timestamp, value: this.#value.serialize(value) }
-    if (!this.#times.admit(endMs)) return false
-    const cell = this.#bytes.get(entry)
-    this.#bytes.put(
+    const entry = this.entryKey(this.key.serialize(key), endMs)
+    const packed = { startMs, endMs, timestamp, value: this.value.serialize(value) }
+    if (!this.times.admit(endMs)) return false
+    const cell = this.bytes.get(entry)
+    this.bytes.put(
       entry,
       pack(withoutOldMarks(withSession(cell, packed), this.observedMs), timestamp),
     )
@@ -137,23 +107,23 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
 
   remove(key: K, session: Pick<Session<V>, 'startMs' | 'endMs'>, timestamp: number): void {
     const { startMs, endMs } = session
-    const { liveFromMs, observedMs } = this.#times.found
+    const { liveFromMs, observedMs } = this.times.found
     if (endMs < liveFromMs) return
-    const entry = this.#entryKey(this.#key.serialize(key), endMs)
-    const cell = this.#bytes.get(entry)
+    const entry = this.entryKey(this.key.serialize(key), endMs)
+    const cell = this.bytes.get(entry)
     if (cell === undefined || sessionAt(cell, session) === undefined) return
     const left =
       endMs === observedMs
         ? withSession(cell, { startMs, endMs, timestamp, value: null })
         : withoutSession(cell, session)
     const rest = withoutOldMarks(left, observedMs)
-    if (rest.length === 0) this.#bytes.delete(entry, timestamp)
-    else this.#bytes.put(entry, pack(rest, timestamp))
+    if (rest.length === 0) this.bytes.delete(entry, timestamp)
+    else this.bytes.put(entry, pack(rest, timestamp))
   }
 
   all(): AsyncIterable<WindowEntry<K, V>> {
-    const from = this.#times.found.liveFromMs
-    return this.#typed(this.#bytes.range({ gte: slotKey(from, this.#slots) }), from)
+    const from = this.times.found.liveFromMs
+    return this.#typed(this.bytes.range({ gte: slotKey(from, this.slots) }), from)
   }
 
   async *#typed(
@@ -161,11 +131,11 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
     from: number,
   ): AsyncGenerator<WindowEntry<K, V>> {
     for await (const [entry, cell] of entries) {
-      const wire = Buffer.concat([this.#key.prefix, entry.subarray(SLOT_BYTES)])
+      const wire = Buffer.concat([this.key.prefix, entry.subarray(SLOT_BYTES)])
       for (const packed of unpack(cell)) {
         const { startMs, endMs, value: bytes } = packed
         if (bytes === null || endMs < from) continue
-        const key = await withSchema(() => this.#key.deserialize(wire, 0, wire.length))
+        const key = await withSchema(() => this.key.deserialize(wire, 0, wire.length))
         const { value, timestamp } = await withSchema(() => this.#read(packed, bytes))
         yield [
           { key, startMs, endMs },
@@ -175,15 +145,8 @@ class TypedSessions<K, V> implements SessionStore<K, V> {
     }
   }
 
-  #entryKey(body: Buffer, endMs: number): Buffer {
-    const { length } = this.#key.prefix
-    const entry = slotKey(endMs, this.#slots, body.length - length)
-    body.copy(entry, SLOT_BYTES, length)
-    return entry
-  }
-
   #read({ startMs, endMs, timestamp }: PackedSession, bytes: Buffer): Session<V> {
-    return { startMs, endMs, timestamp, value: this.#value.deserialize(bytes, 0, bytes.length) }
+    return { startMs, endMs, timestamp, value: this.value.deserialize(bytes, 0, bytes.length) }
   }
 }
 

@@ -15,7 +15,6 @@
  * because what was held when is not in the log.
  */
 import { readInt64, writeInt64 } from './keys.ts'
-import type { StoreSerdes } from './key-value-store.ts'
 import type { DatabaseWrite } from './store.ts'
 import type { LayeredStore } from './store-layers.ts'
 import type { ReadEntry } from './store-layout.ts'
@@ -24,12 +23,6 @@ import type { ReadEntry } from './store-layout.ts'
 export interface TimeSlots {
   readonly retentionMs: number
   readonly slotMs: number
-}
-
-/** What a store with times is opened with. */
-export interface TimedStoreParts<K, V> extends StoreSerdes<K, V> {
-  /** The oldest timestamp that is held upstream in the task, Infinity where none is: `ProcessorContext.heldTime`. Nothing is held where it is left out. */
-  readonly heldTime?: () => number
 }
 
 /** Bytes of a key before what is the layout's own. */
@@ -43,6 +36,11 @@ const NO_TIMES: Times = Object.freeze({ observedMs: -1, expiryMs: -1 })
 export function asDuration(ms: number, what: string, leastMs = 1): number {
   if (Number.isSafeInteger(ms) && ms >= leastMs) return ms
   throw new RangeError(`${what} is a whole number of milliseconds, at least ${leastMs}, not ${ms}`)
+}
+
+/** Slots of half a retention: what is kept of a key is then in at most three. RangeError where the retention is none. */
+export function halvesOf({ retentionMs }: { readonly retentionMs: number }): TimeSlots {
+  return { retentionMs: asDuration(retentionMs, 'a retention'), slotMs: Math.ceil(retentionMs / 2) }
 }
 
 /** Both times of a store; -1 where there is none. */

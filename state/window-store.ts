@@ -8,7 +8,6 @@
  * has expired goes slot by slot. A changelog record is Java's: key ‖ int64 start ‖ int32 0.
  */
 import type { LogRecord } from '../model/record.ts'
-import type { OpenSerde } from '../serdes/serde.ts'
 import { corruptKey, type ChangelogWrite } from './changelog.ts'
 import { readInt64, successorOf, writeInt64 } from './keys.ts'
 import { withSchema } from './key-value-store.ts'
@@ -24,15 +23,15 @@ import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
   asDuration,
   expiredBelow,
+  halvesOf,
   isTimes,
   isTime,
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
-  StoreTimes,
-  type TimedStoreParts,
   type TimeSlots,
 } from './time-slots.ts'
+import { TimedFace, type TimedStoreParts } from './timed-face.ts'
 import { TIMESTAMP_BYTES, timestampOf, withTimestamp } from './timestamped.ts'
 
 /** Bytes behind the key in an entry's key. */
@@ -53,7 +52,7 @@ export function windowStore<K, V>(
 export function windowLayout(
   spec: Pick<WindowStoreSpec<unknown, unknown>, 'retentionMs'>,
 ): StoreLayout {
-  const slots = slotsOf(spec)
+  const slots = halvesOf(spec)
   return {
     changes,
     restored: (records, over) => restored(records, over, slots),
@@ -61,66 +60,47 @@ export function windowLayout(
   }
 }
 
-function slotsOf({ retentionMs }: { readonly retentionMs: number }): TimeSlots {
-  return { retentionMs: asDuration(retentionMs, 'a retention'), slotMs: Math.ceil(retentionMs / 2) }
-}
-
-class TypedWindows<K, V> implements WindowStore<K, V> {
-  readonly name: string
-  readonly #bytes: LayeredStore
-  readonly #slots: TimeSlots
-  readonly #times: StoreTimes
+class TypedWindows<K, V> extends TimedFace<K, V> implements WindowStore<K, V> {
   readonly #sizeMs: number
-  readonly #key: OpenSerde<K>
-  readonly #value: OpenSerde<V>
 
   constructor(
     bytes: LayeredStore,
     spec: Pick<WindowStoreSpec<K, V>, 'retentionMs' | 'sizeMs'>,
     parts: TimedStoreParts<K, V>,
   ) {
-    this.name = bytes.name
-    this.#bytes = bytes
-    this.#slots = slotsOf(spec)
-    this.#times = new StoreTimes(bytes, this.#slots, parts.heldTime)
+    super(bytes, halvesOf(spec), parts)
     this.#sizeMs = asDuration(spec.sizeMs, 'the size of a window')
-    this.#key = parts.key
-    this.#value = parts.value
-  }
-
-  get observedMs(): number {
-    return this.#times.observedMs
   }
 
   fetch(key: K, startMs: number): ValueAndTimestamp<V> | undefined {
-    if (startMs < this.#times.found.liveFromMs) return undefined
-    const stored = this.#bytes.get(this.#entryKey(key, startMs))
+    if (startMs < this.times.found.liveFromMs) return undefined
+    const stored = this.bytes.get(this.#entryKey(key, startMs))
     return stored === undefined ? undefined : this.#read(stored)
   }
 
   put(key: K, startMs: number, { value, timestamp }: ValueAndTimestamp<V>): boolean {
     const entry = this.#entryKey(key, startMs)
-    const stored = withTimestamp(timestamp, this.#value.serialize(value))
-    if (!this.#times.admit(startMs)) return false
-    this.#bytes.put(entry, stored)
+    const stored = withTimestamp(timestamp, this.value.serialize(value))
+    if (!this.times.admit(startMs)) return false
+    this.bytes.put(entry, stored)
     return true
   }
 
   delete(key: K, startMs: number, timestamp: number): void {
-    if (!this.#times.admit(startMs)) return
-    this.#bytes.delete(this.#entryKey(key, startMs), timestamp)
+    if (!this.times.admit(startMs)) return
+    this.bytes.delete(this.#entryKey(key, startMs), timestamp)
   }
 
   async *fetchRange(key: K, fromMs: number, toMs: number): AsyncGenerator<WindowEntry<K, V>> {
-    const { slotMs } = this.#slots
-    const { liveFromMs, observedMs } = this.#times.found
+    const { slotMs } = this.slots
+    const { liveFromMs, observedMs } = this.times.found
     const last = Math.min(toMs, observedMs)
     let from = Math.max(fromMs, liveFromMs)
     while (from <= last) {
       const endOfSlot = (Math.floor(from / slotMs) + 1) * slotMs
       const to = Math.min(last, endOfSlot - 1)
       const [gte, lt] = [this.#entryKey(key, from), successorOf(this.#entryKey(key, to))]
-      for await (const [entry, stored] of this.#bytes.range({ gte, lt })) {
+      for await (const [entry, stored] of this.bytes.range({ gte, lt })) {
         // A longer key may begin with this one's bytes and lie between its windows.
         const isOfKey =
           entry.length === gte.length && entry.compare(gte, 0, keyEnd(gte), 0, keyEnd(gte)) === 0
@@ -131,14 +111,14 @@ class TypedWindows<K, V> implements WindowStore<K, V> {
   }
 
   fetchAll(fromMs: number, toMs: number): AsyncIterable<WindowEntry<K, V>> {
-    const { liveFromMs, observedMs } = this.#times.found
+    const { liveFromMs, observedMs } = this.times.found
     const from = Math.max(fromMs, liveFromMs)
     const to = Math.max(Math.min(toMs, observedMs), from - 1)
     const range = {
-      gte: slotKey(from, this.#slots),
-      lt: slotKey(to + this.#slots.slotMs, this.#slots),
+      gte: slotKey(from, this.slots),
+      lt: slotKey(to + this.slots.slotMs, this.slots),
     }
-    return this.#within(this.#bytes.range(range), from, to)
+    return this.#within(this.bytes.range(range), from, to)
   }
 
   async *#within(
@@ -154,23 +134,20 @@ class TypedWindows<K, V> implements WindowStore<K, V> {
   }
 
   #entryKey(key: K, startMs: number): Buffer {
-    const body = this.#key.serialize(key)
-    const { length } = this.#key.prefix
-    const entry = slotKey(startMs, this.#slots, body.length - length + START_BYTES)
-    body.copy(entry, SLOT_BYTES, length)
+    const entry = this.entryKey(this.key.serialize(key), startMs, START_BYTES)
     writeInt64(entry, startMs, keyEnd(entry))
     return entry
   }
 
   #read(stored: Buffer): ValueAndTimestamp<V> {
-    const value = this.#value.deserialize(stored, TIMESTAMP_BYTES, stored.length)
+    const value = this.value.deserialize(stored, TIMESTAMP_BYTES, stored.length)
     return { value, timestamp: timestampOf(stored) }
   }
 
   #typed(entry: Buffer, stored: Buffer): WindowEntry<K, V> {
-    const wire = Buffer.concat([this.#key.prefix, entry.subarray(SLOT_BYTES, keyEnd(entry))])
+    const wire = Buffer.concat([this.key.prefix, entry.subarray(SLOT_BYTES, keyEnd(entry))])
     const startMs = readInt64(entry, keyEnd(entry))
-    const key = this.#key.deserialize(wire, 0, wire.length)
+    const key = this.key.deserialize(wire, 0, wire.length)
     return [{ key, startMs, endMs: startMs + this.#sizeMs }, this.#read(stored)]
   }
 }
