@@ -85,7 +85,19 @@ export type {
   PunctuationType,
   Scheduled,
 } from './processors/processor.ts'
-export type { KeyValueStore, KeyValueStoreSpec, ValueAndTimestamp } from './state/store.ts'
+export type {
+  JoinWindowStore,
+  JoinWindowStoreSpec,
+  KeyValueStore,
+  KeyValueStoreSpec,
+  Session,
+  SessionStore,
+  SessionStoreSpec,
+  ValueAndTimestamp,
+  WindowEntry,
+  WindowStore,
+  WindowStoreSpec,
+} from './state/store.ts'
 
 // Pipelines
 export type { KBranchedStream } from './topology/branched.ts'

@@ -135,8 +135,9 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
         this.#parts.store.put(entry.arrival, { ...row, answered: true }, row.timestamp)
       }
       this.#waiting.remove(entry.arrival)
-      this.#holdTime()
       this.#conclude(row, outcome)
+      // Not before: a record that comes out holds time until all stores behind have seen it.
+      this.#holdTime()
     }, origin)
   }
 

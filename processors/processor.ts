@@ -6,7 +6,17 @@
 import type { Clock } from '../model/clock.ts'
 import type { Headers, LogRecord, StreamRecord } from '../model/record.ts'
 import type { Partition, Topic } from '../model/position.ts'
-import type { KeyValueStore, KeyValueStoreSpec, StoreSpec } from '../state/store.ts'
+import type {
+  JoinWindowStore,
+  JoinWindowStoreSpec,
+  KeyValueStore,
+  KeyValueStoreSpec,
+  SessionStore,
+  SessionStoreSpec,
+  StoreSpec,
+  WindowStore,
+  WindowStoreSpec,
+} from '../state/store.ts'
 import type { OpenSerde, Serde } from '../serdes/serde.ts'
 import type { Payloads } from './payloads.ts'
 
@@ -75,6 +85,12 @@ export interface ProcessorContext<KOut, VOut> {
   readonly caughtUp: () => boolean
   /** A store that the operator declared. */
   store<K, V>(spec: KeyValueStoreSpec<K, V>): KeyValueStore<K, V>
+  /** A window store that the operator declared. This and the next two expire by min(observed time, `heldTime`). */
+  windowStore<K, V>(spec: WindowStoreSpec<K, V>): WindowStore<K, V>
+  /** A store of one side of a windowed join that the operator declared. */
+  joinWindowStore<K, V>(spec: JoinWindowStoreSpec<K, V>): JoinWindowStore<K, V>
+  /** A session store that the operator declared. */
+  sessionStore<K, V>(spec: SessionStoreSpec<K, V>): SessionStore<K, V>
   /** An opened serde that the operator declared under `name` in `serdes`. */
   serde<T>(name: string): OpenSerde<T>
   /**

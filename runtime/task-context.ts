@@ -1,8 +1,13 @@
 /** What one processor may use of its task: made at every wiring, so that it dies with its incarnation. */
 import { asError } from '../model/errors.ts'
 import type { ProcessorContext, PunctuationType, Scheduled } from '../processors/processor.ts'
+import { joinWindowStore } from '../state/join-window-store.ts'
 import { keyValueStore } from '../state/key-value-store.ts'
-import type { KeyValueStore, KeyValueStoreSpec } from '../state/store.ts'
+import { sessionStore } from '../state/session-store.ts'
+import type { KeyValueStoreSpec, TimedStoreSpec } from '../state/store.ts'
+import type { LayeredStore } from '../state/store-layers.ts'
+import type { TimedStoreParts } from '../state/timed-face.ts'
+import { windowStore } from '../state/window-store.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import type { ProcessorNode } from '../topology/graph.ts'
 import { deadLetterRecord } from './dead-letter.ts'
@@ -35,7 +40,7 @@ export function taskContext(parts: {
     source: () => task.source(),
     streamTime: () => task.streamTime,
     caughtUp: () => task.caughtUp,
-    store: <K, V>(spec: KeyValueStoreSpec<K, V>) => storeOf(parts, spec),
+    ...stores(parts),
     serde: <T>(name: string) => serdeOf<T>(parts, name),
     origin: () => task.origin(),
     enqueue: (event, origin) => {
@@ -88,19 +93,52 @@ function schedule(
   })
 }
 
-function storeOf<K, V>(
-  { task, services, node }: { task: Task; services: UnitServices; node: ProcessorNode },
-  spec: KeyValueStoreSpec<K, V>,
-): KeyValueStore<K, V> {
-  const opened = services.open.stores.get(spec.name)
-  if (opened === undefined) {
-    throw new TypeError(`${node.name} uses the store ${spec.name}, which it did not declare`)
+/** The faces of the task's stores. */
+function stores(parts: StoreOwner): Stores {
+  return {
+    store: (spec) => {
+      const [bytes, opened] = openStore(parts, spec)
+      return keyValueStore(bytes, opened)
+    },
+    windowStore: (spec) => {
+      const [bytes, opened] = openStore(parts, spec)
+      return windowStore(bytes, spec, opened)
+    },
+    joinWindowStore: (spec) => {
+      const [bytes, opened] = openStore(parts, spec)
+      return joinWindowStore(bytes, spec, opened)
+    },
+    sessionStore: (spec) => {
+      const [bytes, opened] = openStore(parts, spec)
+      return sessionStore(bytes, spec, opened)
+    },
   }
-  return keyValueStore(task.state.store(spec.name), {
-    // The store was opened from this very spec, whose types the caller has.
-    key: opened.key as OpenSerde<K>,
-    value: opened.value as OpenSerde<V>,
-  })
+}
+
+type Stores = Pick<
+  ProcessorContext<unknown, unknown>,
+  'store' | 'windowStore' | 'joinWindowStore' | 'sessionStore'
+>
+
+interface StoreOwner {
+  readonly task: Task
+  readonly services: UnitServices
+  readonly node: ProcessorNode
+}
+
+/** The bytes of a store in this task, and what its face is made of. */
+function openStore<K, V>(
+  { task, services, node }: StoreOwner,
+  { name }: KeyValueStoreSpec<K, V> | TimedStoreSpec<K, V>,
+): readonly [LayeredStore, TimedStoreParts<K, V>] {
+  const opened = services.open.stores.get(name)
+  if (opened === undefined) {
+    throw new TypeError(`${node.name} uses the store ${name}, which it did not declare`)
+  }
+  // The store was opened from this very spec, whose types the caller has.
+  const key = opened.key as OpenSerde<K>
+  const value = opened.value as OpenSerde<V>
+  return [task.state.store(name), { key, value, heldTime: () => task.holds.oldest }]
 }
 
 function serdeOf<T>(

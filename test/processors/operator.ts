@@ -2,10 +2,15 @@
 import type { ProcessorContext, ProcessorSpec } from '../../processors/processor.ts'
 import { asPartition } from '../../model/position.ts'
 import { NO_HEADERS, StreamRecord, type Headers } from '../../model/record.ts'
-import { keyValueStore, openStoreSerdes } from '../../state/key-value-store.ts'
+import { joinWindowStore } from '../../state/join-window-store.ts'
+import { keyValueStore, openStoreSerdes, type StoreSerdes } from '../../state/key-value-store.ts'
 import { TaskState } from '../../state/layers.ts'
 import { memoryDatabase } from '../../state/memory-database.ts'
-import type { KeyValueStore, KeyValueStoreSpec } from '../../state/store.ts'
+import { sessionStore } from '../../state/session-store.ts'
+import type { KeyValueStore, KeyValueStoreSpec, TimedStoreSpec } from '../../state/store.ts'
+import type { LayeredStore } from '../../state/store-layers.ts'
+import type { TimedStoreParts } from '../../state/timed-face.ts'
+import { windowStore } from '../../state/window-store.ts'
 import { handClock } from '../state/fixtures.ts'
 
 /** An operator that runs. */
@@ -15,6 +20,8 @@ export interface RunningOperator<K, V, L, W> {
   taken(): (readonly [L, W, number])[]
   readonly forwarded: StreamRecord<L, W>[]
   readonly counters: ReadonlyMap<string, number>
+  /** As if a step before held records back, the oldest of `heldMs`; Infinity at first. */
+  readonly time: { heldMs: number }
   store<SK, SV>(spec: KeyValueStoreSpec<SK, SV>): KeyValueStore<SK, SV>
 }
 
@@ -30,18 +37,27 @@ export async function runOperator<K, V, L, W>(
   const database = memoryDatabase()
   const clock = handClock()
   const state = new TaskState({ stores: specs, database, volatileDatabase: database, clock })
-  const stores = new Map<string, KeyValueStore<unknown, unknown>>()
+  const opened = new Map<string, StoreSerdes<unknown, unknown>>()
   for (const store of specs) {
-    const serdes = await openStoreSerdes(store, { topic: `app-${store.name}-changelog`, registry })
-    stores.set(store.name, keyValueStore<unknown, unknown>(state.store(store.name), serdes))
+    const topic = `app-${store.name}-changelog`
+    opened.set(store.name, await openStoreSerdes<unknown, unknown>(store, { topic, registry }))
   }
+  /** What the rest of the task would say of time. */
+  const time = { heldMs: Infinity }
   const forwarded: StreamRecord<L, W>[] = []
   const counters = new Map<string, number>()
-  const storeOf = <SK, SV>({ name }: KeyValueStoreSpec<SK, SV>): KeyValueStore<SK, SV> => {
-    const store = stores.get(name)
-    if (store === undefined) throw new TypeError(`${spec.name} did not declare ${name}`)
-    return store as KeyValueStore<SK, SV>
+  const openStore = <SK, SV>({
+    name,
+  }: KeyValueStoreSpec<SK, SV> | TimedStoreSpec<SK, SV>): readonly [
+    LayeredStore,
+    TimedStoreParts<SK, SV>,
+  ] => {
+    const serdes = opened.get(name) as StoreSerdes<SK, SV> | undefined
+    if (serdes === undefined) throw new TypeError(`${spec.name} did not declare ${name}`)
+    return [state.store(name), { ...serdes, heldTime: () => time.heldMs }]
   }
+  const storeOf = <SK, SV>(store: KeyValueStoreSpec<SK, SV>): KeyValueStore<SK, SV> =>
+    keyValueStore(...openStore(store))
   const unused = (): never => {
     throw new TypeError('this operator has no use for that')
   }
@@ -60,10 +76,22 @@ export async function runOperator<K, V, L, W>(
     streamTime: unused,
     caughtUp: unused,
     store: storeOf,
+    windowStore: (store) => {
+      const [bytes, parts] = openStore(store)
+      return windowStore(bytes, store, parts)
+    },
+    joinWindowStore: (store) => {
+      const [bytes, parts] = openStore(store)
+      return joinWindowStore(bytes, store, parts)
+    },
+    sessionStore: (store) => {
+      const [bytes, parts] = openStore(store)
+      return sessionStore(bytes, store, parts)
+    },
     serde: unused,
     enqueue: unused,
     holdTime: unused,
-    heldTime: unused,
+    heldTime: () => time.heldMs,
     deadLetter: unused,
     payloads: { keep: unused, peek: unused, read: unused },
     shared: unused,
@@ -77,6 +105,7 @@ export async function runOperator<K, V, L, W>(
     taken: () => forwarded.splice(0).map(({ key, value, timestamp }) => [key, value, timestamp]),
     forwarded,
     counters,
+    time,
     store: storeOf,
   }
 }
