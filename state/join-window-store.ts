@@ -241,7 +241,7 @@ function* restored(
     const sequence = isTime(timestamp) ? keyBuffer.readInt32BE(bodyEnd + 8) : -1
     if (sequence < 0) throw corruptKey(record, over, RECORD_TAIL_BYTES)
     // Rows are never deleted, but a tombstone does no harm.
-    if (!times.admit(timestamp) || value === null) continue
+    if (!times.admit(timestamp, timestamp) || value === null) continue
     const entry = slotKey(timestamp, slots, bodyEnd - bodyStart + PAGE_NUMBER_BYTES)
     keyBuffer.copy(entry, SLOT_BYTES, bodyStart, bodyEnd)
     entry.writeUInt32BE(0, pageStart(entry))

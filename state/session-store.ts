@@ -272,7 +272,7 @@ function* restored(
     const endMs = bodyEnd < bodyStart ? NaN : readInt64(keyBuffer, bodyEnd)
     const startMs = isTime(endMs) ? readInt64(keyBuffer, bodyEnd + 8) : NaN
     if (!isTime(startMs) || startMs > endMs) throw corruptKey(record, over, RECORD_TAIL_BYTES)
-    if (!times.admit(endMs)) continue
+    if (!times.admit(endMs, timestamp)) continue
     const entry = slotKey(endMs, slots, bodyEnd - bodyStart)
     keyBuffer.copy(entry, SLOT_BYTES, bodyStart, bodyEnd)
     const text = entry.toString('latin1')

@@ -89,6 +89,17 @@ interface TimedStore {
   readonly name: string
   /** The largest time that was ever put, -1 where there is none. Entries at `observedMs - retentionMs` and before are gone, unless older records are still held upstream in the task. */
   readonly observedMs: number
+  /** What the step that keeps the store last said of its time, so that it goes on from there after a restart or an abort. From a changelog comes the latest timestamp of a record as observed, and nothing as reached. */
+  readonly stepTime: StepTime
+  keepStepTime(time: StepTime): void
+}
+
+/** How far time has come for a step, milliseconds since 1970; -1 where it has not begun. */
+export interface StepTime {
+  /** The largest timestamp that the step saw. */
+  readonly observedMs: number
+  /** How far the step let time pass: the largest that min(observed, oldest held upstream) ever was. */
+  readonly reachedMs: number
 }
 
 /** A store of one value per key and window. Reads see this task's own writes, committed or not. */

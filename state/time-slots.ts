@@ -2,6 +2,7 @@
  * What stores whose entries expire have in common: they lie by slots of time, the oldest first.
  *
  *   0x00                   int64 observed time ‖ int64 expiry time
+ *   0x00 0x01              int64 observed time ‖ int64 reached time of the step that keeps the store
  *   0x01 <int64 slot> …    entries of the times [slot * slotMs, (slot + 1) * slotMs)
  *
  * The rule is that of Kafka Streams' in-memory window store: an entry at t is gone as soon as the
@@ -10,12 +11,12 @@
  * min(observed, held) ever was. Reads keep the rule, whether or not an entry is still there; so slots
  * can go as one range, in the background, and nothing of that is logged.
  *
- * The times are an entry, for they must die with an aborted commit. A restore brings the observed one
- * back from the keys of records, for every put that raises it has one; of expiry it assumes nothing,
- * because what was held when is not in the log.
+ * The times are entries, for they must die with an aborted commit. A restore brings the observed ones
+ * back from the keys and the timestamps of records, for every put that raises them has one; of expiry
+ * it assumes nothing, because what was held when is not in the log.
  */
 import { readInt64, writeInt64 } from './keys.ts'
-import type { DatabaseWrite } from './store.ts'
+import type { DatabaseWrite, StepTime } from './store.ts'
 import type { LayeredStore } from './store-layers.ts'
 import type { ReadEntry } from './store-layout.ts'
 
@@ -29,6 +30,7 @@ export interface TimeSlots {
 export const SLOT_BYTES = 9
 
 const TIMES = Buffer.of(0)
+const STEP_TIME = Buffer.of(0, 1)
 const ENTRY = 0x01
 const NO_TIMES: Times = Object.freeze({ observedMs: -1, expiryMs: -1 })
 
@@ -88,6 +90,15 @@ export class StoreTimes {
     return timeMs >= liveFrom(expiryMs, this.#slots)
   }
 
+  /** What the step that keeps the store last said of its time. */
+  get step(): StepTime {
+    return stepTimeOf(this.#bytes.get(STEP_TIME))
+  }
+
+  keepStep({ observedMs, reachedMs }: StepTime): void {
+    this.#bytes.put(STEP_TIME, timesBytes({ observedMs, expiryMs: reachedMs }))
+  }
+
   #times(): Times {
     const cell = this.#bytes.get(TIMES)
     if (cell !== this.#cell) {
@@ -115,9 +126,9 @@ export function slotKey(timeMs: number, { slotMs }: TimeSlots, bodyBytes = 0): B
   return key
 }
 
-/** Whether a layer's key is that of the times and not of an entry. */
+/** Whether a layer's key is one of the times and not of an entry. */
 export function isTimes(key: Buffer): boolean {
-  return key.equals(TIMES)
+  return key[0] === TIMES[0]
 }
 
 /** The key below which the database's entries have expired, by the database's own expiry time: no later one is ever smaller. */
@@ -129,23 +140,33 @@ export function expiredBelow(read: ReadEntry, slots: TimeSlots): Buffer {
 export class RestoredTimes {
   readonly #slots: TimeSlots
   readonly #before: Times
+  readonly #stepBefore: StepTime
   #observedMs: number
+  #stepObservedMs: number
 
   constructor(read: ReadEntry, slots: TimeSlots) {
     this.#slots = slots
     this.#before = timesOf(read(TIMES))
+    this.#stepBefore = stepTimeOf(read(STEP_TIME))
     this.#observedMs = this.#before.observedMs
+    this.#stepObservedMs = this.#stepBefore.observedMs
   }
 
-  /** False where the record had expired already when the database was written. */
-  admit(timeMs: number): boolean {
+  /** False where the record had expired already when the database was written. `timestamp` is the record's own, which no step saw later. */
+  admit(timeMs: number, timestamp: number): boolean {
     this.#observedMs = Math.max(this.#observedMs, timeMs)
+    this.#stepObservedMs = Math.max(this.#stepObservedMs, timestamp)
     return timeMs >= liveFrom(this.#before.expiryMs, this.#slots)
   }
 
   *writes(): Generator<DatabaseWrite> {
-    if (this.#observedMs === this.#before.observedMs) return
-    yield { key: TIMES, value: timesBytes({ ...this.#before, observedMs: this.#observedMs }) }
+    if (this.#observedMs > this.#before.observedMs) {
+      yield { key: TIMES, value: timesBytes({ ...this.#before, observedMs: this.#observedMs }) }
+    }
+    if (this.#stepObservedMs > this.#stepBefore.observedMs) {
+      const times = { observedMs: this.#stepObservedMs, expiryMs: this.#stepBefore.reachedMs }
+      yield { key: STEP_TIME, value: timesBytes(times) }
+    }
   }
 }
 
@@ -157,6 +178,11 @@ function liveFrom(expiryMs: number, { retentionMs }: TimeSlots): number {
 function timesOf(stored: Buffer | undefined): Times {
   if (stored === undefined) return NO_TIMES
   return { observedMs: readInt64(stored, 0), expiryMs: readInt64(stored, 8) }
+}
+
+function stepTimeOf(stored: Buffer | undefined): StepTime {
+  const { observedMs, expiryMs: reachedMs } = timesOf(stored)
+  return { observedMs, reachedMs }
 }
 
 function timesBytes({ observedMs, expiryMs }: Times): Buffer {

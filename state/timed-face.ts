@@ -1,6 +1,7 @@
 /** What the typed faces of stores with times are all made of. */
 import type { OpenSerde } from '../serdes/serde.ts'
 import type { StoreSerdes } from './key-value-store.ts'
+import type { StepTime } from './store.ts'
 import type { LayeredStore } from './store-layers.ts'
 import { SLOT_BYTES, slotKey, StoreTimes, type TimeSlots } from './time-slots.ts'
 
@@ -30,6 +31,14 @@ export class TimedFace<K, V> {
 
   get observedMs(): number {
     return this.times.observedMs
+  }
+
+  get stepTime(): StepTime {
+    return this.times.step
+  }
+
+  keepStepTime(time: StepTime): void {
+    this.times.keepStep(time)
   }
 
   /** slot ‖ key ‖ `tailBytes` for the kind to fill. `key` is as the serde writes it; its prefix stays out. */

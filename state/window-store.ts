@@ -178,7 +178,7 @@ function* restored(
     const bodyEnd = end - RECORD_TAIL_BYTES
     const startMs = bodyEnd < bodyStart ? NaN : readInt64(keyBuffer, bodyEnd)
     if (!isTime(startMs)) throw corruptKey(record, over, RECORD_TAIL_BYTES)
-    if (!times.admit(startMs)) continue
+    if (!times.admit(startMs, timestamp)) continue
     const key = slotKey(startMs, slots, bodyEnd - bodyStart + START_BYTES)
     keyBuffer.copy(key, SLOT_BYTES, bodyStart, bodyEnd + START_BYTES)
     yield { key, value: value === null ? null : withTimestamp(timestamp, value) }

@@ -5,6 +5,7 @@ import { joinWindowStore } from '../../state/join-window-store.ts'
 import { TaskState } from '../../state/layers.ts'
 import { memoryDatabase } from '../../state/memory-database.ts'
 import { restoreStores } from '../../state/restore.ts'
+import { windowStore } from '../../state/window-store.ts'
 import { handClock, textSerde } from './fixtures.ts'
 import { TestLog } from './log-reader.ts'
 
@@ -98,7 +99,41 @@ describe('the changelog of a store with times', () => {
     expect(values.toSorted()).toEqual(['first', 'last', 'second', 'third'])
     expect(values.at(-1)).toBe('last')
   })
+  test('brings back how far time had come for the step: to the latest record, whatever its key says', async () => {
+    const log = new TestLog()
+    for (const [startMs, timestamp] of [
+      [10n, 17],
+      [20n, 29],
+      [0n, 12],
+    ] as const) {
+      log.slots.push({ key: keyOf([startMs], 0), value: Buffer.from('x'), timestamp })
+    }
+    const state = stateOf('window')
+    await restore(state, log)
+    const store = windowOf(state)
+    expect(store.observedMs).toBe(20)
+    expect(store.stepTime).toEqual({ observedMs: 29, reachedMs: -1 })
+  })
 })
+
+test('a store keeps what its step says of its time, and forgets it with an abort', () => {
+  const state = stateOf('window')
+  const store = windowOf(state)
+  expect(store.stepTime).toEqual({ observedMs: -1, reachedMs: -1 })
+  store.keepStepTime({ observedMs: 9, reachedMs: 4 })
+  expect([...state.seal()]).toEqual([])
+  state.commit(new Map())
+  store.keepStepTime({ observedMs: 12, reachedMs: 12 })
+  expect(store.stepTime).toEqual({ observedMs: 12, reachedMs: 12 })
+  state.abort()
+  expect(store.stepTime).toEqual({ observedMs: 9, reachedMs: 4 })
+  expect(store.observedMs).toBe(-1)
+})
+
+function windowOf(state: TaskState) {
+  const serdes = { key: textSerde(PREFIX), value: textSerde() }
+  return windowStore<string, string>(state.store('s'), TIMES, serdes)
+}
 
 test.each([
   ['a retention', 'window', { ...TIMES, retentionMs: 0 }],
