@@ -11,7 +11,7 @@ import type { StateHome } from '../state/home.ts'
 import { forApplication } from '../topology/application.ts'
 import { topologyFingerprint } from '../topology/fingerprint.ts'
 import type { Topology } from '../topology/graph.ts'
-import { assignStatically, type UnitAssignment } from './assignment.ts'
+import { assignStatically } from './assignment.ts'
 import { limitsOf, type Guarantee, type StreamsLimits, type StreamsOptions } from './config.ts'
 import { policiesOf } from './failure.ts'
 import { LocalStore, type LocalStoreOptions } from './local-store.ts'
@@ -19,6 +19,7 @@ import { Counters, type Counter } from './metrics.ts'
 import { openTopology, type OpenStore, type OpenTopology } from './open-topology.ts'
 import { PayloadCache } from './payload-cache.ts'
 import type { AppServices } from './services.ts'
+import { StaticShare } from './share.ts'
 import { moveApp, type AppState } from './task-state.ts'
 import { prepareTopics, type KnownTopics } from './topics.ts'
 import { CommitUnit } from './unit.ts'
@@ -184,18 +185,24 @@ export class StreamsApp implements AsyncDisposable {
       partitionCount: ({ sourceTopics }) => Math.max(...sourceTopics.map(topics.partitionsOf)),
       assignment: this.#options.assignment ?? { kind: 'static' },
     })
-    return assignments.map((assignment) => {
-      const parts = { assignment, services, transport, guarantee: this.#guarantee }
-      return new CommitUnit(
-        {
-          ...parts,
-          openState: (of) => this.#openState(of),
-          ...(steps?.commit === undefined ? {} : { commitSteps: steps.commit }),
-          ...(steps?.start === undefined ? {} : { startSteps: steps.start }),
-        },
-        () => this.#onUnitStarted(),
-      )
-    })
+    return assignments.map(
+      (assignment) =>
+        new CommitUnit(
+          {
+            unit: assignment.unit,
+            mode: 'static',
+            services,
+            transport,
+            guarantee: this.#guarantee,
+            openState: async () => await this.#openState(`${assignment.unit}-of-${assignment.of}`),
+            openShare: () => new StaticShare(this.application, assignment.tasks),
+            transactionalId: () => assignment.transactionalId,
+            ...(steps?.commit === undefined ? {} : { commitSteps: steps.commit }),
+            ...(steps?.start === undefined ? {} : { startSteps: steps.start }),
+          },
+          () => this.#onUnitStarted(),
+        ),
+    )
   }
 
   async #services(topics: KnownTopics, registry: StreamsOptions['registry']): Promise<AppServices> {
@@ -234,14 +241,13 @@ export class StreamsApp implements AsyncDisposable {
     }
   }
 
-  async #openState({ unit, of }: UnitAssignment): Promise<StateHome> {
+  async #openState(unit: string): Promise<StateHome> {
     const { state, clock } = this.#options
-    const name = `${unit}-of-${of}`
-    if (state.kind === 'given') return await state.open(name)
+    if (state.kind === 'given') return await state.open(unit)
     return await openStateDirectory({
       stateDir: state.folder,
       applicationId: this.application,
-      unit: name,
+      unit,
       fingerprint: topologyFingerprint(this.#topology),
       clock,
     })

@@ -12,7 +12,7 @@ import type { Clock } from '../model/clock.ts'
 import { sleep } from '../model/clock.ts'
 import type { Offset, PartitionOffset } from '../model/position.ts'
 import type { ChangelogWrite } from '../state/changelog.ts'
-import type { CommittedOffset, Producer } from '../transport/transport.ts'
+import type { CommittedOffset, GroupMetadata, Producer } from '../transport/transport.ts'
 import { TransportError } from '../transport/errors.ts'
 import type { Outputs } from './outputs.ts'
 
@@ -21,12 +21,18 @@ export interface CommitRound {
   readonly producer: Producer
   readonly outputs: Outputs
   readonly tasks: readonly CommittingTask[]
+  /** Offsets of tasks that are about to begin, where none were committed before. */
+  readonly extra: readonly CommittedOffset[]
   readonly clock: Clock
   /** How long an unknown outcome is asked for. */
   readonly retryMs: number
   /** Commits offsets outside a transaction: at-least-once. */
-  readonly commitOffsets: (offsets: readonly CommittedOffset[]) => Promise<void>
-  readonly groupId: string
+  readonly commitOffsets: (
+    offsets: readonly CommittedOffset[],
+    group: GroupMetadata,
+  ) => Promise<void>
+  /** Whose offsets they are: the member as it was when the round began. */
+  readonly group: GroupMetadata
   readonly progress: RoundProgress
 }
 
@@ -62,9 +68,9 @@ export interface CommitStep {
 /** Seals every task and takes its positions. Synchronous: no record is processed in between. */
 export const seal: CommitStep = {
   name: 'seal',
-  run: ({ tasks, outputs, progress }) => {
+  run: ({ tasks, extra, outputs, progress }) => {
     for (const task of tasks) task.beforeCommit()
-    progress.offsets = tasks.flatMap((task) => task.offsets())
+    progress.offsets = [...extra, ...tasks.flatMap((task) => task.offsets())]
     progress.unlogged = tasks.map((task) => ({ task, writes: task.seal() }))
     outputs.hold()
   },
@@ -92,9 +98,8 @@ export const flush: CommitStep = {
 /** Puts the offsets into the transaction. */
 export const sendOffsets: CommitStep = {
   name: 'sendOffsets',
-  run: async ({ producer, progress, groupId }) => {
-    if (progress.offsets.length === 0) return
-    await producer.sendOffsets(progress.offsets, { groupId, generation: -1, memberId: '' })
+  run: async ({ producer, progress, group }) => {
+    if (progress.offsets.length > 0) await producer.sendOffsets(progress.offsets, group)
   },
 }
 
@@ -120,7 +125,8 @@ export const commitTransaction: CommitStep = {
 export const commitOffsets: CommitStep = {
   name: 'commitOffsets',
   run: async (round) => {
-    if (round.progress.offsets.length > 0) await round.commitOffsets(round.progress.offsets)
+    const { progress, group } = round
+    if (progress.offsets.length > 0) await round.commitOffsets(progress.offsets, group)
   },
 }
 

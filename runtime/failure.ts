@@ -31,8 +31,20 @@ export function policiesOf(given: Partial<FailurePolicies> = {}): FailurePolicie
  */
 export type UnitRemedy = 'rewind' | 'restart' | 'stop'
 
-/** Sorts an error that reached the unit. Under at-least-once nothing can be taken back, so a rewind is a restart. */
-export function remedyFor(error: Error, guarantee: Guarantee): UnitRemedy {
+/** Whether a unit is told its share once, or shares with a group. */
+export type UnitMode = 'static' | 'group'
+
+/**
+ * Sorts an error that reached the unit. Under at-least-once nothing can be taken back, so a rewind is
+ * a restart. Fenced in a group is a restart, for an heir may have taken this process for dead; in
+ * static mode somebody else runs the same partition, and two that fence each other for ever help nobody.
+ */
+export function remedyFor(
+  error: Error,
+  { guarantee, mode }: { readonly guarantee: Guarantee; readonly mode: UnitMode },
+): UnitRemedy {
+  if (mode === 'group' && error instanceof TransportError && error.kind === 'fenced')
+    return 'restart'
   const remedy = bareRemedyFor(error)
   return remedy === 'rewind' && guarantee === 'at-least-once' ? 'restart' : remedy
 }

@@ -1,5 +1,6 @@
 /**
- * How a commit unit comes to run, as an ordered list of steps, kept as data like those of a commit.
+ * How tasks come to run, as an ordered list of steps, kept as data like those of a commit: all tasks
+ * of a static unit at once, those of a group as they are assigned, while the others go on.
  * The order is the proof: init fences the predecessor and ends its transaction, so the offsets read
  * after it are final; the changelog ends are read after that, uncommitted, so that everything ever
  * committed lies before them; and the offsets to start from are committed before the first record,
@@ -8,7 +9,7 @@
 import { sleep, type Clock } from '../model/clock.ts'
 import { isMillraceError, MillraceError } from '../model/errors.ts'
 import { describePartition, type Topic, type TopicPartition } from '../model/position.ts'
-import type { CommittedOffset, Producer, Transport } from '../transport/transport.ts'
+import type { CommittedOffset, Transport } from '../transport/transport.ts'
 import type { OffsetWriter } from './assignment.ts'
 import type { Guarantee, StreamsLimits } from './config.ts'
 import { decodeOffsetMetadata, encodeOffsetMetadata } from './offset-metadata.ts'
@@ -17,10 +18,17 @@ import type { StartOffset } from './unit-task.ts'
 /** What a start needs of its unit. */
 export interface StartRound {
   readonly transport: Transport
-  readonly producer: Producer
   readonly guarantee: Guarantee
   readonly groupId: string
   readonly writer: OffsetWriter
+  /** Transactional ids of processes that have left the group: their heirs end what they left open. */
+  readonly departed: readonly string[]
+  /** Whether a process that lives writes under this id: what it gives up it commits, or aborts, itself. */
+  readonly isAlive: (transactionalId: string) => boolean
+  /** Fences the predecessor of the unit's producer; once in each run of a unit. */
+  readonly initProducer: () => Promise<void>
+  /** Commits offsets of tasks that are about to begin. */
+  readonly commitStarts: (offsets: readonly CommittedOffset[]) => Promise<void>
   readonly tasks: readonly StartingTask[]
   readonly clock: Clock
   readonly limits: StreamsLimits
@@ -59,7 +67,15 @@ export interface StartStep {
 /** Fences the predecessor; its open transaction is over when this returns. */
 export const initProducer: StartStep = {
   name: 'initProducer',
-  run: async ({ producer }) => await producer.init(),
+  run: async (round) => await round.initProducer(),
+}
+
+/** Ends the transactions of processes that are gone, so that their offsets need not be waited for. */
+export const fenceDeparted: StartStep = {
+  name: 'fenceDeparted',
+  run: async (round) => {
+    if (round.guarantee === 'exactly-once') await fence(round.departed, round)
+  },
 }
 
 /** Reads the committed offsets, waiting for those of a transaction that is still open. */
@@ -82,13 +98,10 @@ export const fenceForeignWriters: StartStep = {
       const writer = offset === undefined ? undefined : decodeOffsetMetadata(offset.metadata).writer
       if (writer === undefined || writer.transactionalId === round.writer.transactionalId) continue
       if (writer.mode !== round.writer.mode) throw otherMode(round, writer)
-      foreign.add(writer.transactionalId)
+      if (!round.isAlive(writer.transactionalId)) foreign.add(writer.transactionalId)
     }
     if (foreign.size === 0 || round.guarantee !== 'exactly-once') return
-    for (const transactionalId of foreign) {
-      await using producer = round.transport.openProducer({ transactionalId })
-      await producer.init()
-    }
+    await fence([...foreign], round)
     round.progress.committed = await stableOffsets(round)
   },
 }
@@ -122,34 +135,37 @@ export const restoreStores: StartStep = {
 /** Commits the offsets to start from where none were committed. */
 export const commitStarts: StartStep = {
   name: 'commitStarts',
-  run: async (round) => {
-    const { progress, producer, groupId, writer } = round
+  run: async ({ progress, writer, commitStarts: commit }) => {
     const first = progress.starts.filter((_, i) => progress.committed[i] === undefined)
     if (first.length === 0) return
-    const offsets = first.map(({ topic, partition, offset, partitionTime }) => ({
-      topic,
-      partition,
-      offset,
-      metadata: encodeOffsetMetadata({ partitionTime, writer }),
-    }))
-    if (round.guarantee === 'exactly-once') {
-      await producer.sendOffsets(offsets, { groupId, generation: -1, memberId: '' })
-      await producer.commit()
-    } else {
-      await round.transport.admin.commitOffsets(groupId, offsets)
-    }
+    await commit(
+      first.map(({ topic, partition, offset, partitionTime }) => ({
+        topic,
+        partition,
+        offset,
+        metadata: encodeOffsetMetadata({ partitionTime, writer }),
+      })),
+    )
   },
 }
 
-/** The order in which every unit starts. */
+/** The order in which tasks start. */
 export const START: readonly StartStep[] = [
   initProducer,
+  fenceDeparted,
   readOffsets,
   fenceForeignWriters,
   resolveStarts,
   restoreStores,
   commitStarts,
 ]
+
+async function fence(transactionalIds: readonly string[], round: StartRound): Promise<void> {
+  for (const transactionalId of transactionalIds) {
+    await using producer = round.transport.openProducer({ transactionalId })
+    await producer.init()
+  }
+}
 
 async function stableOffsets(round: StartRound): Promise<readonly (CommittedOffset | undefined)[]> {
   const { transport, groupId, tasks, clock, limits, signal } = round

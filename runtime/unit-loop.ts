@@ -1,18 +1,15 @@
 /**
  * A commit unit while it runs: turns its tasks in short slices, commits without stopping them, and
- * rewinds after a definite abort. An error it cannot rewind from leaves `run`; the unit then starts
- * over or fails (runtime/unit.ts).
+ * rewinds after a definite abort. Tasks come and go between two turns, so that whoever brings or
+ * takes one never meets a half-done slice. An error it cannot rewind from leaves `run`; the unit then
+ * starts over or fails (runtime/unit.ts).
  */
-import type { Clock } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
-import type { CommittedOffset, Producer, Reader } from '../transport/transport.ts'
-import { emptyProgress, runRound, type CommitRound, type CommitStep } from './commit.ts'
-import type { Guarantee, StreamsEvent, StreamsLimits } from './config.ts'
-import { remedyFor } from './failure.ts'
-import { decodeOffsetMetadata } from './offset-metadata.ts'
+import type { CommittedOffset, Reader } from '../transport/transport.ts'
+import type { Guarantee, StreamsEvent } from './config.ts'
+import { remedyFor, type UnitMode } from './failure.ts'
 import { fetchPendingSchema } from './pending-schema.ts'
-import type { RepartitionPurge } from './repartition-purge.ts'
-import type { Outputs } from './outputs.ts'
+import { Rounds, type RoundsParts } from './rounds.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
 import { untilAborted } from './until-aborted.ts'
 import type { Wakeup } from './wakeup.ts'
@@ -21,70 +18,141 @@ import type { Wakeup } from './wakeup.ts'
 const MAX_REWINDS = 3
 
 /** What a running unit is made of. All of it is closed by who made it. */
-export interface UnitLoopParts {
+export interface UnitLoopParts extends Omit<RoundsParts, 'onEnded'> {
   readonly unit: number
-  readonly groupId: string
   readonly guarantee: Guarantee
-  readonly tasks: readonly UnitTask[]
-  readonly producer: Producer
+  readonly mode: UnitMode
   readonly reader: Reader
-  readonly outputs: Outputs
   readonly wakeup: Wakeup
-  readonly clock: Clock
-  readonly limits: StreamsLimits
-  readonly commitSteps: readonly CommitStep[]
-  readonly commitOffsets: (offsets: readonly CommittedOffset[]) => Promise<void>
-  readonly starts: readonly StartOffset[]
-  readonly purge: Pick<RepartitionPurge, 'committed'>
   readonly onEvent: (event: StreamsEvent) => void
+}
+
+/** Work that waits for the end of a turn. */
+interface Request {
+  readonly work: () => Promise<void>
+  readonly done: () => void
+  readonly failed: (error: Error) => void
 }
 
 /** One run of a unit, from its first record to its stop or to an error it cannot rewind from. */
 export class UnitLoop {
   readonly #parts: UnitLoopParts
-  /** Where a rewind goes back to. */
-  #committed: readonly StartOffset[]
-  #round: Promise<void> | undefined
+  readonly #rounds: Rounds
+  readonly #requests: Request[] = []
+  #tasks: readonly UnitTask[] = []
   #failure: Error | undefined
-  /** Something may have changed since it was last looked whether a round is due. */
-  #touched = false
-  #lastRoundMs: number
-  #lastCommitMs: number
-  #sealedCounts: string
   #listening = false
-  #rounds = 0
   #rewinds = 0
   #isRewinding = false
+  #over: Error | undefined
 
   constructor(parts: UnitLoopParts) {
     this.#parts = parts
-    this.#committed = parts.starts
-    this.#lastRoundMs = parts.clock.monotonic()
-    this.#lastCommitMs = this.#lastRoundMs
-    this.#sealedCounts = this.#counts()
+    const onEnded = (failure: Error | undefined): void => {
+      if (failure === undefined) this.#rewinds = 0
+      else this.#failure ??= failure
+      parts.wakeup.ring()
+    }
+    this.#rounds = new Rounds({ ...parts, onEnded }, () => this.#tasks)
+  }
+
+  get tasks(): readonly UnitTask[] {
+    return this.#tasks
   }
 
   /** Rounds committed so far: progress. */
   get rounds(): number {
-    return this.#rounds
+    return this.#rounds.done
   }
 
   /** Nothing is left to do until a record comes: all read, nothing pending, all committed. */
   get idle(): boolean {
-    const quiet = this.#parts.tasks.every(
-      ({ loop }) => loop.caughtUp && loop.holds.oldest === Infinity,
-    )
-    const isBusy = this.#round !== undefined || this.#isRewinding || this.#failure !== undefined
-    return quiet && !isBusy && this.#counts() === this.#sealedCounts
+    const quiet = this.#tasks.every(({ loop }) => loop.caughtUp && loop.holds.oldest === Infinity)
+    const isBusy = this.#isRewinding || this.#failure !== undefined || this.#requests.length > 0
+    return quiet && !isBusy && !this.#rounds.isBusy && this.#rounds.isClean
   }
 
   get positions(): ReturnType<UnitTask['loop']['positions']> {
-    return this.#parts.tasks.flatMap(({ loop }) => loop.positions())
+    return this.#tasks.flatMap(({ loop }) => loop.positions())
   }
 
   /** Runs until `stop` aborts, then commits what is done; `cancel` leaves at once. Rejects with what a rewind cannot mend. */
   async run(stop: AbortSignal, cancel: AbortSignal): Promise<void> {
-    await untilAborted(this.#runUntil(stop), cancel)
+    try {
+      await untilAborted(this.#runUntil(stop), cancel)
+      this.#end(asError(stop.reason))
+    } catch (error) {
+      this.#end(asError(error))
+      throw error
+    }
+  }
+
+  /** Ends `run` with an error, or rewinds where that mends it. */
+  fail(error: Error): void {
+    this.#failure ??= error
+    this.#parts.wakeup.ring()
+  }
+
+  /**
+   * Does `work` between two turns, with no slice and no rewind under way; does it again after a
+   * rewind that its failure made necessary. Rejects with what ended the loop before it was done.
+   */
+  async between(work: () => Promise<void>): Promise<void> {
+    const { promise, resolve: done, reject: failed } = Promise.withResolvers<void>()
+    if (this.#over === undefined) this.#requests.push({ work, done, failed })
+    else failed(this.#over)
+    this.#parts.wakeup.ring()
+    await promise
+  }
+
+  /** Commits all that is done, and these offsets with it. Rejects where the signal aborted before. */
+  async commit(extra: readonly CommittedOffset[], signal: AbortSignal): Promise<void> {
+    await this.between(async () => {
+      if (!signal.aborted) await this.#commitNow(extra)
+    })
+    signal.throwIfAborted()
+  }
+
+  /** Takes in tasks that have begun at `starts`; false where the signal aborted before. */
+  async add(
+    tasks: readonly UnitTask[],
+    { starts, signal }: { readonly starts: readonly StartOffset[]; readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    let isIn = false
+    await this.between(async () => {
+      if (signal.aborted) return
+      this.#rounds.changeTasks(starts, () => (this.#tasks = [...this.#tasks, ...tasks]))
+      isIn = true
+    })
+    return isIn
+  }
+
+  /** Commits what is done, and lets these tasks go: what they did is durable, or forgotten, when this resolves. */
+  async release(tasks: readonly UnitTask[]): Promise<void> {
+    await this.between(async () => {
+      await this.#commitNow()
+      this.#rounds.changeTasks([], () => {
+        this.#tasks = this.#tasks.filter((task) => !tasks.includes(task))
+      })
+    })
+  }
+
+  /** Finishes the round on its way, and begins none until `resumeRounds`: the members of the group change. */
+  async holdRounds(): Promise<void> {
+    await this.between(async () => {
+      await this.#settled()
+      this.#rounds.hold()
+    })
+  }
+
+  resumeRounds(): void {
+    this.#rounds.resume()
+    this.#parts.wakeup.ring()
+  }
+
+  #end(reason: Error): void {
+    this.#over = reason
+    for (const { failed } of this.#requests.splice(0)) failed(reason)
   }
 
   async #runUntil(stop: AbortSignal): Promise<void> {
@@ -109,39 +177,50 @@ export class UnitLoop {
 
   async #turn(stop: AbortSignal): Promise<void> {
     if (this.#failure !== undefined) throw this.#takeFailure()
-    const { clock, outputs, tasks } = this.#parts
-    for (const { state } of tasks) {
+    const request = this.#requests[0]
+    if (request !== undefined) {
+      await request.work()
+      this.#requests.shift()
+      request.done()
+      return
+    }
+    for (const { state } of this.#tasks) {
       state.flushIfDue()
       if (state.isCongested) await state.flush()
     }
-    const ran = outputs.full ? 0 : this.#runSlice()
-    if (this.#isRoundDue()) this.#beginRound()
-    if (ran > 0) await clock.yield()
+    const ran = this.#isFull ? 0 : this.#runSlice()
+    this.#rounds.beginIfDue()
+    if (ran > 0) await this.#parts.clock.yield()
     else if (!stop.aborted) await this.#sleep()
+  }
+
+  /** Whether what was made so far has to leave before more is made. */
+  get #isFull(): boolean {
+    return this.#parts.outputs.full || this.#rounds.isFull
   }
 
   /** Runs the tasks in turn for a slice of time. */
   #runSlice(): number {
-    const { tasks, clock, limits, outputs } = this.#parts
+    const { clock, limits } = this.#parts
     const end = clock.monotonic() + limits.sliceMs
     let ran = 0
-    for (let before = -1; before < ran && !outputs.full && clock.monotonic() <= end;) {
+    for (let before = -1; before < ran && !this.#isFull && clock.monotonic() <= end;) {
       before = ran
-      for (const { loop } of tasks) ran += loop.run(limits.sliceRecords)
+      for (const { loop } of this.#tasks) ran += loop.run(limits.sliceRecords)
     }
-    if (ran > 0) this.#touched = true
+    if (ran > 0) this.#rounds.touch()
     return ran
   }
 
   async #sleep(): Promise<void> {
-    const { clock, wakeup, outputs } = this.#parts
-    if (!outputs.full) this.#listen()
-    const sleepMs = Math.min(this.#untilRoundMs(), this.#untilPunctuationMs())
+    const { clock, wakeup } = this.#parts
+    if (!this.#isFull) this.#listen()
+    const sleepMs = Math.min(this.#rounds.untilDueMs, this.#untilPunctuationMs())
     const timer = clock.timer(sleepMs, () => wakeup.ring())
     await wakeup.wait()
     timer.cancel()
     // Whatever rang may have moved a position without a record: one that was left out, say.
-    this.#touched = true
+    this.#rounds.touch()
   }
 
   /** Rings when the reader has something new. One wait at a time. */
@@ -157,89 +236,23 @@ export class UnitLoop {
     reader.ready().then(() => heard(), heard)
   }
 
-  #untilRoundMs(): number {
-    const { clock, limits } = this.#parts
-    const now = clock.monotonic()
-    const recommit = this.#lastCommitMs + limits.recommitMs - now
-    if (!this.#touched || this.#round !== undefined) return Math.max(1, recommit)
-    return Math.max(1, Math.min(recommit, this.#lastRoundMs + limits.commitIntervalMs - now))
-  }
-
   /** Until a step is to be called by the wall clock; a loop whose outputs are full waits for that alone. */
   #untilPunctuationMs(): number {
-    const { tasks, outputs, clock } = this.#parts
-    if (outputs.full) return Infinity
-    const next = Math.min(...tasks.map(({ loop }) => loop.punctuations.nextWallMs))
-    return Math.max(1, next - clock.now())
+    if (this.#isFull) return Infinity
+    const next = Math.min(...this.#tasks.map(({ loop }) => loop.punctuations.nextWallMs))
+    return Math.max(1, next - this.#parts.clock.now())
   }
 
-  #isRoundDue(): boolean {
-    if (this.#round !== undefined || this.#failure !== undefined) return false
-    const { clock, limits, outputs, tasks } = this.#parts
-    const now = clock.monotonic()
-    if (now - this.#lastCommitMs >= limits.recommitMs) return true
-    if (!this.#touched) return false
-    const waiting = tasks.reduce(
-      (bytes, { state }) => bytes + state.liveBytes,
-      outputs.bufferedBytes,
-    )
-    if (waiting < limits.commitBytes && now - this.#lastRoundMs < limits.commitIntervalMs)
-      return false
-    this.#lastRoundMs = now
-    this.#touched = false
-    return this.#counts() !== this.#sealedCounts
-  }
-
-  /** What changes whenever there is something to commit. */
-  #counts(): string {
-    const { tasks, outputs } = this.#parts
-    const inputs = tasks.flatMap(({ loop }) => loop.inputs.map(({ queue }) => queue.position))
-    return [outputs.emitted, ...tasks.map(({ loop }) => loop.processed), ...inputs].join()
-  }
-
-  /** Seals now; the rest of the round goes on beside the loop. */
-  #beginRound(): void {
-    const { commitSteps, wakeup } = this.#parts
-    const round = this.#newRound()
-    this.#sealedCounts = this.#counts()
-    this.#round = runRound(commitSteps, round)
-      .then(
-        () => this.#roundCommitted(round),
-        (error: unknown) => {
-          this.#failure ??= asError(error)
-        },
-      )
-      .finally(() => {
-        this.#round = undefined
-        wakeup.ring()
-      })
-  }
-
-  #newRound(): CommitRound {
-    const { producer, outputs, tasks, clock, limits, commitOffsets, groupId } = this.#parts
-    return {
-      producer,
-      outputs,
-      tasks,
-      clock,
-      groupId,
-      commitOffsets,
-      retryMs: limits.commitRetryMs,
-      progress: emptyProgress(),
-    }
-  }
-
-  #roundCommitted({ progress }: CommitRound): void {
-    this.#rounds += 1
+  async #commitNow(extra: readonly CommittedOffset[] = []): Promise<void> {
+    await this.#settled()
+    await this.#rounds.commitNow(extra)
     this.#rewinds = 0
-    this.#lastCommitMs = this.#parts.clock.monotonic()
-    this.#committed = progress.offsets.map(({ topic, partition, offset, metadata }) => ({
-      topic,
-      partition,
-      offset,
-      partitionTime: decodeOffsetMetadata(metadata).partitionTime,
-    }))
-    this.#parts.purge.committed(this.#committed)
+  }
+
+  /** Waits for the round on its way; throws what it failed of. */
+  async #settled(): Promise<void> {
+    await this.#rounds.settled()
+    if (this.#failure !== undefined) throw this.#takeFailure()
   }
 
   #takeFailure(): Error {
@@ -251,44 +264,39 @@ export class UnitLoop {
   /** Goes back to the last commit, if the error allows that; throws it otherwise. */
   async #rewind(thrown: Error): Promise<void> {
     this.#isRewinding = true
-    await this.#round
+    await this.#rounds.settled()
     const error = await this.#readied(thrown)
-    const { guarantee, tasks, producer, outputs, unit, onEvent } = this.#parts
+    const { guarantee, mode, producer, outputs, unit, onEvent } = this.#parts
     const second =
       this.#failure === undefined ? undefined : await this.#readied(this.#takeFailure())
     const worst = [error, second].find(
-      (candidate) => candidate !== undefined && remedyFor(candidate, guarantee) !== 'rewind',
+      (candidate) =>
+        candidate !== undefined && remedyFor(candidate, { guarantee, mode }) !== 'rewind',
     )
     if (worst !== undefined) throw worst
     this.#rewinds += 1
     if (this.#rewinds > MAX_REWINDS) throw error
     onEvent({ kind: 'rewound', unit, error })
+    const tasks = this.#tasks
     for (const task of tasks) await task.end()
     await producer.abort()
     outputs.drop()
     for (const { state } of tasks) state.abort()
-    for (const task of tasks) await task.begin(startsOf(task, this.#committed))
-    this.#sealedCounts = this.#counts()
-    this.#touched = true
+    for (const task of tasks) await task.begin(startsOf(task, this.#rounds.committed))
+    this.#rounds.rewound()
     this.#isRewinding = false
   }
 
   /** The error to judge by. A schema is fetched here only for a rewind; a unit that starts over fetches it itself. */
   async #readied(error: Error): Promise<Error> {
-    const isRewind = remedyFor(error, this.#parts.guarantee) === 'rewind'
+    const isRewind = remedyFor(error, this.#parts) === 'rewind'
     return isRewind ? await fetchPendingSchema(error) : error
   }
 
   /** The last round of a clean stop. */
   async #finish(): Promise<void> {
-    await this.#round
-    if (this.#failure !== undefined) throw this.#takeFailure()
-    if (this.#counts() !== this.#sealedCounts) {
-      const round = this.#newRound()
-      await runRound(this.#parts.commitSteps, round)
-      this.#roundCommitted(round)
-    }
-    for (const { state } of this.#parts.tasks) await state.flush()
+    await this.#commitNow()
+    for (const { state } of this.#tasks) await state.flush()
   }
 }
 

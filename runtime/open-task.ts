@@ -1,0 +1,45 @@
+/** Opens a task: its database, its state and itself, and closes them in reverse order. */
+import { memoryDatabase } from '../state/memory-database.ts'
+import type { StateHome } from '../state/home.ts'
+import { TaskState } from '../state/layers.ts'
+import { describeTask, type TaskId } from './assignment.ts'
+import type { UnitServices } from './services.ts'
+import type { OpenTask } from './task-keeper.ts'
+import { UnitTask } from './unit-task.ts'
+
+/** A task that has its state and has not begun. */
+export async function openTask(parts: {
+  readonly taskId: TaskId
+  readonly home: StateHome
+  readonly services: UnitServices
+}): Promise<OpenTask> {
+  await using resources = new AsyncDisposableStack()
+  const state = await openTaskState({ ...parts, resources })
+  const task = new UnitTask({ taskId: parts.taskId, state, services: parts.services })
+  resources.defer(async () => await task.end())
+  const owned = resources.move()
+  return { task, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
+}
+
+/** The layers of a task's stores over its database. */
+export async function openTaskState(parts: {
+  readonly taskId: TaskId
+  readonly home: StateHome
+  readonly services: Pick<UnitServices, 'clock' | 'limits' | 'onEvent'>
+  readonly resources: AsyncDisposableStack
+}): Promise<TaskState> {
+  const { taskId, home, services, resources } = parts
+  const name = describeTask(taskId)
+  const { database, movedAsideTo } = await home.openTask(name)
+  resources.use(database)
+  if (movedAsideTo !== undefined) {
+    const message = `the state of task ${name} was damaged; it is kept in ${movedAsideTo} and restored from the changelogs`
+    services.onEvent({ kind: 'notice', message })
+  }
+  const stores = taskId.subtopology.stores.map(({ spec }) => spec)
+  const volatileDatabase = resources.use(memoryDatabase())
+  const { clock } = services
+  const { flushIntervalMs, flushBytes, stateCacheBytes: cacheBytes } = services.limits
+  const limits = { flushIntervalMs, flushBytes, cacheBytes }
+  return resources.use(new TaskState({ stores, database, volatileDatabase, clock, limits }))
+}

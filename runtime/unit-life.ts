@@ -1,0 +1,224 @@
+/**
+ * One life of a commit unit, from its first step to a clean stop, or to an error it cannot rewind
+ * from: what it opens, in which order, and that all of it is closed again, the last one first. The
+ * record loop (runtime/unit-loop.ts) and the keeper of its tasks (runtime/task-keeper.ts) run side by
+ * side; the failure of one ends the other.
+ */
+import { asError } from '../model/errors.ts'
+import type { StateHome } from '../state/home.ts'
+import type { Producer } from '../transport/transport.ts'
+import { describeTask } from './assignment.ts'
+import { AT_LEAST_ONCE, EXACTLY_ONCE } from './commit.ts'
+import { openTask } from './open-task.ts'
+import { Outputs } from './outputs.ts'
+import { RepartitionPurge } from './repartition-purge.ts'
+import type { UnitServices } from './services.ts'
+import type { Share, ShareHolder } from './share.ts'
+import { START, type StartProgress } from './start.ts'
+import { StartingUnitTask } from './starting-task.ts'
+import { TaskKeeper } from './task-keeper.ts'
+import type { UnitParts } from './unit.ts'
+import { startsOf, UnitLoop } from './unit-loop.ts'
+import type { StartOffset, UnitTask } from './unit-task.ts'
+import { untilAborted } from './until-aborted.ts'
+import { Wakeup } from './wakeup.ts'
+
+/** What a life is made of. */
+export interface UnitLifeParts extends Omit<
+  UnitParts,
+  'openState' | 'openShare' | 'transactionalId'
+> {
+  readonly home: StateHome
+  readonly share: Share
+  readonly transactionalId: string
+  /** What runs is what the share says: at the start, and after each change of a group. */
+  readonly onSettled: () => void
+}
+
+/** One life of a unit. */
+export class UnitLife implements ShareHolder {
+  readonly #parts: UnitLifeParts
+  readonly #lost = new AbortController()
+  readonly #over = Promise.withResolvers<void>()
+  #loop: UnitLoop | undefined
+  #keeper: TaskKeeper | undefined
+  #isInitialized = false
+
+  constructor(parts: UnitLifeParts) {
+    this.#parts = parts
+  }
+
+  /** Rounds committed so far: progress. */
+  get rounds(): number {
+    return this.#loop?.rounds ?? 0
+  }
+
+  get idle(): boolean {
+    return this.#keeper?.isSettled === true && this.#loop?.idle === true
+  }
+
+  get positions(): UnitLoop['positions'] {
+    return this.#loop?.positions ?? []
+  }
+
+  get tasks(): readonly UnitTask[] {
+    return this.#loop?.tasks ?? []
+  }
+
+  /** Runs until `stop` aborts, then commits what is done; `cancel` leaves at once. */
+  async run(stop: AbortSignal, cancel: AbortSignal): Promise<void> {
+    const { share } = this.#parts
+    const ended = new AbortController()
+    try {
+      await using resources = new AsyncDisposableStack()
+      const { loop, keeper } = this.#open(resources)
+      share.hold(this)
+      const keeping = keeper
+        .run(AbortSignal.any([stop, ended.signal]))
+        .catch((error: unknown) => loop.fail(asError(error)))
+      resources.defer(async () => {
+        ended.abort(new Error('the unit has stopped'))
+        await untilAborted(keeping, cancel)
+      })
+      await loop.run(stop, AbortSignal.any([cancel, this.#lost.signal]))
+    } finally {
+      share.release()
+      this.#keeper?.answer()
+      this.#over.resolve()
+    }
+  }
+
+  async joining(): Promise<void> {
+    // A loop that ended commits nothing any more: it is as good as held.
+    await this.#loop?.holdRounds().catch(() => {})
+  }
+
+  async trimmed(): Promise<void> {
+    await this.#keeper?.trimmed()
+  }
+
+  changed(): void {
+    this.#loop?.resumeRounds()
+    this.#keeper?.changed()
+  }
+
+  async lost(error: Error): Promise<void> {
+    this.#lost.abort(error)
+    await this.#over.promise
+  }
+
+  failed(error: Error): void {
+    this.#loop?.fail(error)
+  }
+
+  #open(resources: AsyncDisposableStack): { loop: UnitLoop; keeper: TaskKeeper } {
+    const { unit, share, transport, services, guarantee, transactionalId } = this.#parts
+    const { clock, limits, onEvent } = services
+    const { prefetchBytes, transactionTimeoutMs, heldBytes } = limits
+    const reader = resources.use(
+      transport.openReader({ isolation: 'read_committed', prefetchBytes }),
+    )
+    const transactional =
+      guarantee === 'exactly-once' ? { transactionalId, transactionTimeoutMs } : {}
+    const producer = resources.use(transport.openProducer(transactional))
+    const purge = resources.use(this.#purge())
+    const wakeup = new Wakeup()
+    const outputs = new Outputs(producer, { maxHeldBytes: heldBytes })
+    const steps = guarantee === 'exactly-once' ? EXACTLY_ONCE : AT_LEAST_ONCE
+    const loop = new UnitLoop({
+      unit,
+      guarantee,
+      mode: this.#parts.mode,
+      producer,
+      reader,
+      outputs,
+      wakeup,
+      clock,
+      limits,
+      onEvent,
+      purge,
+      group: () => share.group,
+      steps: this.#parts.commitSteps ?? steps,
+      commitOffsets: async (offsets, group) =>
+        await transport.admin.commitOffsets(group.groupId, offsets),
+    })
+    const writer = { mode: this.#parts.mode, transactionalId }
+    const unitServices: UnitServices = {
+      ...services,
+      reader,
+      outputs,
+      writer,
+      onWork: () => wakeup.ring(),
+    }
+    const keeper = new TaskKeeper({
+      share,
+      loop,
+      open: async (taskId) =>
+        await openTask({ taskId, home: this.#parts.home, services: unitServices }),
+      start: async (tasks, signal) =>
+        await this.#start(tasks, { producer, services: unitServices, signal }),
+      onSettled: (tasks) => this.#settled(tasks),
+    })
+    resources.defer(async () => await keeper.end())
+    this.#loop = loop
+    this.#keeper = keeper
+    return { loop, keeper }
+  }
+
+  /** Takes tasks through the steps of a start, and begins them. */
+  async #start(
+    tasks: readonly UnitTask[],
+    parts: { producer: Producer; services: UnitServices; signal: AbortSignal },
+  ): Promise<readonly StartOffset[]> {
+    const { transport, guarantee, startSteps, share } = this.#parts
+    const { producer, services, signal } = parts
+    const progress: StartProgress = { committed: [], starts: [] }
+    const round = {
+      transport,
+      guarantee,
+      groupId: services.open.application,
+      writer: services.writer,
+      departed: share.departed.filter((id) => id !== services.writer.transactionalId),
+      isAlive: (transactionalId: string) => share.isAlive(transactionalId),
+      initProducer: async () => await this.#initOnce(producer),
+      commitStarts: async (offsets: Parameters<UnitLoop['commit']>[0]) =>
+        await this.#loop?.commit(offsets, signal),
+      tasks: tasks.map((task) => new StartingUnitTask(task, transport, services)),
+      clock: services.clock,
+      limits: services.limits,
+      signal,
+      progress,
+    }
+    for (const step of startSteps ?? START) {
+      signal.throwIfAborted()
+      await step.run(round)
+    }
+    for (const task of tasks) await task.begin(startsOf(task, progress.starts))
+    return progress.starts
+  }
+
+  async #initOnce(producer: Producer): Promise<void> {
+    if (this.#isInitialized) return
+    await producer.init()
+    this.#isInitialized = true
+  }
+
+  #settled(tasks: readonly UnitTask[]): void {
+    const { unit, services, onSettled } = this.#parts
+    const names = tasks.map(({ taskId }) => describeTask(taskId))
+    services.onEvent({ kind: 'unit-started', unit, tasks: names })
+    onSettled()
+  }
+
+  #purge(): RepartitionPurge {
+    const { transport, services } = this.#parts
+    const { clock, limits, open, onEvent } = services
+    return new RepartitionPurge({
+      admin: transport.admin,
+      topics: new Set<string>(open.topology.repartitions.map(({ topic }) => topic)),
+      clock,
+      intervalMs: limits.repartitionPurgeMs,
+      onNotice: (message) => onEvent({ kind: 'notice', message }),
+    })
+  }
+}
