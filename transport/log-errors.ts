@@ -104,6 +104,14 @@ export function transactionTimedOut(transactionalId: string): TransportError {
   })
 }
 
+/** A call within a transaction that was begun with a holder of the log who is gone, or through a connection that broke. */
+export function transactionLost(transactionalId: string): TransportError {
+  return new TransportError('MILLRACE_TRANSACTION_LOST', 'abortable', {
+    message: `The log aborted the open transaction of ${transactionalId}: the process that held the log is gone, or the way to it broke. Abort it and do its work again; another process serves the log.`,
+    place: transactionalId,
+  })
+}
+
 /** Offsets that an open transaction is about to change. */
 export function offsetsPending(groupId: string, at: TopicPartition): TransportError {
   const place = describePartition(at)

@@ -7,6 +7,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asPartition, type Topic, type TopicPartition } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
+import type { TopicFacts } from './broker.ts'
 import { logClosed, topicExists, unknownPartition } from '../log-errors.ts'
 import type { NewTopic, TopicConfig } from '../transport.ts'
 import { Cleaner, type CleanerOptions } from './cleaner.ts'
@@ -27,9 +28,8 @@ export interface TopicLog {
   readonly topicId: string
   readonly config: TopicConfig
   readonly policy: TopicPolicy
-  /** The largest batch it takes. */
-  readonly maxMessageBytes: number
   readonly partitions: readonly PartitionLog[]
+  readonly facts: TopicFacts
 }
 
 /** What an opened log is made of. */
@@ -53,6 +53,7 @@ export class EmbeddedLog implements AsyncDisposable {
   readonly cleaner: Cleaner
   readonly #parts: EmbeddedLogParts
   readonly #topics: Map<Topic, TopicLog>
+  readonly #topicWatchers = new Set<(topic: Topic) => void>()
   #closed: Promise<void> | undefined
 
   constructor(parts: EmbeddedLogParts) {
@@ -89,17 +90,29 @@ export class EmbeddedLog implements AsyncDisposable {
     return partition
   }
 
+  /** Calls `run` whenever a topic was made or deleted. Returns what ends that. */
+  watchTopics(run: (topic: Topic) => void): () => void {
+    this.#topicWatchers.add(run)
+    return () => {
+      this.#topicWatchers.delete(run)
+    }
+  }
+
   /** Makes a topic. Throws MILLRACE_TOPIC_EXISTS. */
-  async createTopic({ topic, partitions, config = {} }: NewTopic): Promise<void> {
+  async createTopic(
+    { topic, partitions, config = {} }: NewTopic,
+    topicId = this.resources.clock.uuid(),
+  ): Promise<void> {
     if (this.#topics.has(topic)) throw topicExists(topic)
     assertCreatable({ topic, partitions, config }, this.#parts.partitionsPerTopic)
-    const row: TopicRow = { topicId: this.resources.clock.uuid(), partitions, config }
+    const row: TopicRow = { topicId, partitions, config }
     // What a deletion left behind when its process died.
     await rm(join(this.#parts.topicsFolder, topic), { recursive: true, force: true })
     const opened = await openTopic(topic, row, { ...this.#parts, keepSequencesSince: 0 })
     if (this.#topics.has(topic)) throw topicExists(topic)
     this.#topics.set(topic, opened)
     await this.#write([{ key: `${TOPIC_PREFIX}${topic}`, value: row }])
+    for (const run of this.#topicWatchers) run(topic)
   }
 
   /** Deletes a topic with its records and the offsets of groups in it. */
@@ -107,6 +120,7 @@ export class EmbeddedLog implements AsyncDisposable {
     const deleted = this.#topics.get(topic)
     if (deleted === undefined) throw unknownPartition({ topic, partition: asPartition(0) })
     this.#topics.delete(topic)
+    for (const run of this.#topicWatchers) run(topic)
     const rows: RowChange[] = [{ key: `${TOPIC_PREFIX}${topic}`, value: undefined }]
     for (const partition of deleted.partitions) {
       await partition.stop(unknownPartition(partition))
@@ -209,5 +223,7 @@ export async function openTopic(
   const partitions = await Promise.all(opening)
   const maxMessageBytes = Number(config['max.message.bytes'] ?? MAX_MESSAGE_BYTES)
   const policy = topicPolicy(config, from.resources)
-  return { topic, topicId, config, policy, maxMessageBytes, partitions }
+  const { compacts } = policy
+  const facts = { topic, topicId, partitions: row.partitions, maxMessageBytes, compacts }
+  return { topic, topicId, config, policy, partitions, facts }
 }

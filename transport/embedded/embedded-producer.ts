@@ -1,13 +1,16 @@
 /**
- * A producer within the process that holds the log.
+ * A producer of an embedded log, in whichever process.
  *
  * A failure ends a transaction until it is aborted. Outside transactions it is thrown once, by the
- * next flush: records that were not acknowledged are gone then, and the caller sends them again.
+ * next flush: records that were not acknowledged are gone then, and the caller sends them again. Where
+ * an append got lost on its way, so that the log may have it or not, the producer goes on under a new
+ * epoch: by its abort, or outside transactions by its next init.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../model/clock.ts'
 import { isMillraceError } from '../../model/errors.ts'
 import type { PartitionOffset } from '../../model/position.ts'
+import { TransportError } from '../errors.ts'
 import { logClosed } from '../log-errors.ts'
 import type {
   CommittedOffset,
@@ -16,8 +19,9 @@ import type {
   ProducerOptions,
   ProducerRecord,
 } from '../transport.ts'
-import type { EmbeddedLog } from './embedded-log.ts'
+import type { LogBroker, TransactionScope } from './broker.ts'
 import type { EmbeddedLogLimits } from './limits.ts'
+import type { Outcome } from './partition-log.ts'
 import type { ProducerIdentity } from './producers.ts'
 import { SendQueue } from './send-queue.ts'
 
@@ -30,16 +34,21 @@ export interface EmbeddedProducerOptions extends ProducerOptions {
 
 /** Appends to an embedded log. */
 export class EmbeddedProducer implements Producer {
-  readonly #log: EmbeddedLog
+  readonly #broker: LogBroker
   readonly #options: EmbeddedProducerOptions
   readonly #queue: SendQueue
   #identity: ProducerIdentity | undefined
+  /** The transaction that comes next or is open, counted since the epoch began. */
+  #transaction = 0
+  #scope: TransactionScope = { session: undefined }
+  /** A commit was asked for, and its outcome is not known. */
+  #isCommitting = false
   #isClosed = false
 
-  constructor(log: EmbeddedLog, options: EmbeddedProducerOptions) {
-    this.#log = log
+  constructor(broker: LogBroker, options: EmbeddedProducerOptions) {
+    this.#broker = broker
     this.#options = options
-    this.#queue = new SendQueue(log, options)
+    this.#queue = new SendQueue(broker, options)
   }
 
   get bufferedBytes(): number {
@@ -49,11 +58,8 @@ export class EmbeddedProducer implements Producer {
   async init(): Promise<void> {
     this.#assertUsable()
     await this.#queue.drop()
-    const { transactionalId, transactionTimeoutMs, limits } = this.#options
-    const timeoutMs = transactionTimeoutMs ?? limits.transactionTimeoutMs
-    const identity = await this.#log.producers.init(transactionalId, timeoutMs)
-    this.#identity = identity
-    this.#queue.start(identity)
+    this.#begin(await this.#introduce(undefined))
+    this.#queue.start(this.#assertInitialized())
   }
 
   send(record: ProducerRecord): void {
@@ -66,34 +72,47 @@ export class EmbeddedProducer implements Producer {
     const identity = this.#assertInitialized()
     await this.#queue.settle()
     this.#throwFailure(identity)
-    this.#log.producers.assertOpenTo(identity)
+    if (identity.transactionalId !== undefined) {
+      await this.#broker.ask('checkProducer', { identity }, { scope: this.#scope })
+    }
     return this.#queue.takeAcknowledged()
   }
 
   async sendOffsets(offsets: readonly CommittedOffset[], group: GroupMetadata): Promise<void> {
     const identity = this.#assertInitialized()
     this.#throwFailure(identity)
-    this.#log.producers.addOffsets(identity, group.groupId, offsets)
+    const scope = this.#scope
+    await this.#broker.ask('addOffsets', { identity, offsets, group }, { scope })
   }
 
   async commit(): Promise<void> {
     const identity = this.#assertInitialized()
     try {
-      await this.#queue.settle({ hold: true })
-      this.#throwFailure(identity)
-      await this.#log.producers.end(identity, 'commit')
+      // An unknown outcome is asked for again before anything else: it does not depend on later sends.
+      if (!this.#isCommitting) {
+        await this.#queue.settle({ hold: true })
+        this.#throwFailure(identity)
+      }
+      this.#isCommitting = true
+      await this.#end(identity, 'commit')
+    } catch (error) {
+      this.#isCommitting &&= error instanceof TransportError && error.kind === 'retriable'
+      throw error
     } finally {
-      this.#queue.resume()
+      // Else what was sent meanwhile might come into the transaction whose outcome is not known.
+      if (!this.#isCommitting) this.#queue.resume()
     }
   }
 
   async abort(): Promise<void> {
     const identity = this.#assertInitialized()
+    assert(!this.#isCommitting, 'abort before the outcome of commit is known')
     try {
       await this.#queue.drop()
-      await this.#log.producers.end(identity, 'abort')
+      await this.#end(identity, 'abort')
       this.#queue.takeAcknowledged()
-      this.#queue.forgive()
+      if (this.#queue.isUncertain) await this.#renew(identity)
+      else this.#queue.forgive()
     } finally {
       this.#queue.resume()
     }
@@ -113,18 +132,55 @@ export class EmbeddedProducer implements Producer {
     }
     await this.#queue.drop()
     try {
-      await this.#log.producers.end(identity, 'abort')
+      await this.#end(identity, 'abort')
     } catch (error) {
-      // Its successor has aborted what it left.
-      if (!isMillraceError(error, 'MILLRACE_PRODUCER_FENCED')) throw error
+      // Its successor has aborted what it left; whoever holds the log by now has too.
+      if (isMillraceError(error, 'MILLRACE_PRODUCER_FENCED')) return
+      if (isMillraceError(error, 'MILLRACE_LOG_UNREACHABLE')) return
+      throw error
     }
+  }
+
+  async #end(identity: ProducerIdentity, outcome: Outcome): Promise<void> {
+    const [transaction, scope] = [this.#transaction, this.#scope]
+    await this.#broker.end({ identity, outcome, transaction, scope })
+    this.#isCommitting = false
+    this.#transaction += 1
+    this.#enter()
+  }
+
+  /** The next epoch, whose sequences begin anew; what waits for the next transaction stays queued. */
+  async #renew(identity: ProducerIdentity): Promise<void> {
+    this.#begin(await this.#introduce(identity))
+    this.#queue.renew(this.#assertInitialized())
+  }
+
+  async #introduce(after: ProducerIdentity | undefined): Promise<ProducerIdentity> {
+    const { transactionalId, transactionTimeoutMs, limits } = this.#options
+    const timeoutMs = transactionTimeoutMs ?? limits.transactionTimeoutMs
+    const isOnce = after !== undefined
+    return await this.#broker.ask('initProducer', { transactionalId, timeoutMs, after }, { isOnce })
+  }
+
+  #begin(identity: ProducerIdentity): void {
+    this.#identity = identity
+    this.#transaction = 0
+    this.#isCommitting = false
+    this.#enter()
+  }
+
+  /** Whatever leaves from now on belongs to another transaction. */
+  #enter(): void {
+    this.#scope = { session: undefined }
+    const isTransactional = this.#identity?.transactionalId !== undefined
+    this.#queue.enter(isTransactional ? this.#scope : undefined)
   }
 
   #throwFailure({ transactionalId }: ProducerIdentity): void {
     const { failure } = this.#queue
     if (failure === undefined) return
     // A transaction that lost a record must not commit: only its abort forgives.
-    if (transactionalId === undefined) this.#queue.forgive()
+    if (transactionalId === undefined && !this.#queue.isUncertain) this.#queue.forgive()
     throw failure
   }
 
@@ -135,7 +191,7 @@ export class EmbeddedProducer implements Producer {
   }
 
   #assertUsable(): void {
-    this.#log.assertOpen()
+    this.#broker.assertOpen()
     if (this.#isClosed) throw logClosed('producer')
   }
 }

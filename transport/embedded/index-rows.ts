@@ -27,8 +27,10 @@ export const TRANSACTIONAL_ID_PREFIX = 'transactional-id:'
 export interface TransactionalIdRow {
   readonly producerId: number
   readonly producerEpoch: number
-  /** When it was last initialized, milliseconds since 1970. */
+  /** When it was last initialized or committed, milliseconds since 1970. */
   readonly usedAt: number
+  /** The last transaction of this epoch that was committed, counted from 0; none where none was. */
+  readonly committed?: number
 }
 
 /** `group:<group>:<topic>:<partition>` */

@@ -16,6 +16,11 @@ export interface EmbeddedLogOptions extends Partial<EmbeddedLogLimits> {
   /** Default: process. */
   readonly durability?: Durability
   /**
+   * Whether other processes may use the log at the same time: whoever holds the folder serves the
+   * others, and when it ends another one takes over. All of them must say so. Default: false.
+   */
+  readonly share?: boolean
+  /**
    * Hears why a partition could not be cleaned (a full disk, damage). It is tried again after
    * `cleanRetryMs`; its records stay, and reading and writing go on.
    */

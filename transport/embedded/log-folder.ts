@@ -44,18 +44,29 @@ export async function prepareFolder(path: string): Promise<LogFolder> {
   }
 }
 
-/** Names this process as the holder, for the message that a second one gets. */
-export async function nameHolder(folder: LogFolder): Promise<void> {
-  await writeFile(join(folder.path, HOLDER), `${JSON.stringify({ pid: process.pid })}\n`)
+/** Who holds a log, as it said itself. */
+export interface Holder {
+  readonly pid: number
+  /** Whether it serves other processes. */
+  readonly isSharing: boolean
 }
 
-/** The pid of the process that last named itself, if one did. */
-export async function holderPid(folder: LogFolder): Promise<number | undefined> {
+/** Names this process as the holder, for the message that a second one gets. */
+export async function nameHolder(
+  folder: LogFolder,
+  { isSharing }: Pick<Holder, 'isSharing'>,
+): Promise<void> {
+  const holder: Holder = { pid: process.pid, isSharing }
+  await writeFile(join(folder.path, HOLDER), `${JSON.stringify(holder)}\n`)
+}
+
+/** The process that last named itself, if one did. */
+export async function readHolder(folder: LogFolder): Promise<Holder | undefined> {
   try {
     const holder: unknown = JSON.parse(await readFile(join(folder.path, HOLDER), 'utf8'))
-    const pid =
-      typeof holder === 'object' && holder !== null && 'pid' in holder ? holder.pid : undefined
-    return typeof pid === 'number' ? pid : undefined
+    if (typeof holder !== 'object' || holder === null || !('pid' in holder)) return undefined
+    if (typeof holder.pid !== 'number') return undefined
+    return { pid: holder.pid, isSharing: 'isSharing' in holder && holder.isSharing === true }
   } catch {
     // The file is a courtesy: without it the message says "another process".
     return undefined

@@ -1,155 +1,26 @@
-/** Opens an embedded log: takes the folder, brings the index and the segments to one end, and hands out the port. */
-import { readdir } from 'node:fs/promises'
-import { asTopic, type Topic } from '../../model/position.ts'
+/** Opens an embedded log: alone, or together with other processes. */
 import type { Transport } from '../transport.ts'
-import { BufferPool } from './buffer-pool.ts'
-import { EmbeddedLog, openTopic, type EmbeddedLogParts, type TopicLog } from './embedded-log.ts'
 import { EmbeddedTransport } from './embedded-transport.ts'
-import { FilePool } from './file-pool.ts'
-import { indexDamaged, logInUse } from './folder-errors.ts'
-import { GroupOffsets } from './group-offsets.ts'
-import {
-  GROUP_PREFIX,
-  NEXT_PRODUCER_ID_KEY,
-  OPENS_KEY,
-  TOPIC_PREFIX,
-  TRANSACTIONAL_ID_PREFIX,
-  type GroupRow,
-  type TopicRow,
-  type TransactionalIdRow,
-} from './index-rows.ts'
-import { EMBEDDED_LOG_LIMITS, type EmbeddedLogLimits, type EmbeddedLogOptions } from './limits.ts'
-import { dropHolder, holderPid, nameHolder, prepareFolder, type LogFolder } from './log-folder.ts'
-import { LogIndex, type RowChange } from './log-index.ts'
-import type { LogResources } from './partition-log.ts'
-import { Producers } from './producers.ts'
+import { logInUse } from './folder-errors.ts'
+import { EMBEDDED_LOG_LIMITS, type EmbeddedLogOptions } from './limits.ts'
+import { LocalBroker } from './local-broker.ts'
+import { readHolder, prepareFolder } from './log-folder.ts'
+import { holdLog } from './open-log.ts'
 
 /**
- * Opens the log in a folder, which is made where it does not exist. One process holds a log at a
- * time; several readers and producers share it within the process. Closing it gives the folder free.
+ * Opens the log in a folder, which is made where it does not exist. Without `share` one opening holds
+ * it alone. Several readers and producers share an opened log within the process. Closing it gives
+ * the folder free.
  *
  * Throws MILLRACE_LOG_FOLDER (cannot be made or used), MILLRACE_NOT_A_LOG (somebody else's folder:
  * nothing is written into it), MILLRACE_LOG_VERSION (made by a later format), MILLRACE_LOG_IN_USE
  * (names the holder), MILLRACE_LOG_IO. A damaged partition throws MILLRACE_LOG_DAMAGED when used.
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Transport> {
-  const limits: EmbeddedLogLimits = { ...EMBEDDED_LOG_LIMITS, ...options }
+  const { clock } = options
+  const limits = { ...EMBEDDED_LOG_LIMITS, ...options }
   const folder = await prepareFolder(options.folder)
-  const index = await LogIndex.open(folder.index, limits.indexBatchRows)
-  if (index === undefined) throw logInUse(options.folder, await holderPid(folder))
-  const files = new FilePool(limits.openFiles)
-  try {
-    await nameHolder(folder)
-    const log = await openLog({ folder, index, files, limits }, options)
-    log.cleaner.start()
-    return new EmbeddedTransport(log, { clock: options.clock, limits })
-  } catch (error) {
-    await index.close()
-    await files.close()
-    await dropHolder(folder)
-    throw error
-  }
-}
-
-interface Opening {
-  readonly folder: LogFolder
-  readonly index: LogIndex
-  readonly files: FilePool
-  readonly limits: EmbeddedLogLimits
-}
-
-async function openLog(
-  { folder, index, files, limits }: Opening,
-  { clock, durability = 'process', onCleaningFailed: onFailed }: EmbeddedLogOptions,
-): Promise<EmbeddedLog> {
-  const opens = Number((await index.read(OPENS_KEY)) ?? 0)
-  if (opens === 0 && (await readdir(folder.topics)).length > 0) {
-    throw indexDamaged('it is empty, and there are segments of topics', folder.index)
-  }
-  const leaderEpoch = opens + 1
-  const resources: LogResources = {
-    clock,
-    index,
-    durability,
-    leaderEpoch,
-    segmentBytes: limits.segmentBytes,
-    files,
-    buffers: new BufferPool(limits.pooledBytes),
-  }
-  const keepSince = clock.now() - limits.producerExpiryMs
-  const topicsFolder = folder.topics
-  const topics = await openTopics(index, { topicsFolder, resources, keepSequencesSince: keepSince })
-  const ids = await readIds(index, keepSince)
-  const rows = [{ key: OPENS_KEY, value: leaderEpoch }, ...ids.expired]
-  await abortOpenTransactions(topics, resources, rows)
-
-  const groups = new GroupOffsets(await readGroups(index))
-  const nextProducerId = Number((await index.read(NEXT_PRODUCER_ID_KEY)) ?? 0)
-  const producers = new Producers(
-    { clock, index, groups, durability },
-    { nextProducerId, ids: ids.kept },
-  )
-  const parts: EmbeddedLogParts = {
-    path: folder.path,
-    topicsFolder,
-    resources,
-    topics,
-    groups,
-    producers,
-    partitionsPerTopic: limits.partitionsPerTopic,
-    cleaning: { limits, onFailed },
-    release: () => dropHolder(folder),
-  }
-  return new EmbeddedLog(parts)
-}
-
-async function openTopics(
-  index: LogIndex,
-  from: Parameters<typeof openTopic>[2],
-): Promise<Map<Topic, TopicLog>> {
-  const topics = new Map<Topic, TopicLog>()
-  for (const [name, value] of await index.list(TOPIC_PREFIX)) {
-    const topic = asTopic(name)
-    topics.set(topic, await openTopic(topic, value as TopicRow, from))
-  }
-  return topics
-}
-
-/** The producers of every open transaction died with the process that had the folder. */
-async function abortOpenTransactions(
-  topics: ReadonlyMap<Topic, TopicLog>,
-  { index, durability }: LogResources,
-  more: readonly RowChange[],
-): Promise<void> {
-  const partitions = [...topics.values()].flatMap((topic) => topic.partitions)
-  const open = partitions.flatMap((partition) =>
-    partition.openProducers.map((producerId) => ({ partition, producerId })),
-  )
-  const rows = open.flatMap(({ partition, producerId }) =>
-    partition.endingRows(producerId, 'abort'),
-  )
-  await index.write([...rows, ...more], { sync: durability === 'fsync' })
-  for (const { partition, producerId } of open) partition.endTransaction(producerId, 'abort')
-}
-
-async function readIds(
-  index: LogIndex,
-  keepSince: number,
-): Promise<{
-  readonly kept: Map<string, TransactionalIdRow>
-  readonly expired: readonly RowChange[]
-}> {
-  const kept = new Map<string, TransactionalIdRow>()
-  const expired: RowChange[] = []
-  for (const [id, value] of await index.list(TRANSACTIONAL_ID_PREFIX)) {
-    const row = value as TransactionalIdRow
-    if (row.usedAt >= keepSince) kept.set(id, row)
-    else expired.push({ key: TRANSACTIONAL_ID_PREFIX + id, value: undefined })
-  }
-  return { kept, expired }
-}
-
-async function readGroups(index: LogIndex): Promise<Map<string, GroupRow>> {
-  const rows = await index.list(GROUP_PREFIX)
-  return new Map(rows.map(([rest, value]) => [GROUP_PREFIX + rest, value as GroupRow]))
+  const log = await holdLog(options, folder)
+  if (log === undefined) throw logInUse(options.folder, (await readHolder(folder))?.pid)
+  return new EmbeddedTransport({ broker: new LocalBroker(log), owner: log, clock, limits })
 }

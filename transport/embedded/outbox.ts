@@ -2,14 +2,14 @@
 import type { Offset } from '../../model/position.ts'
 import { RecordBatchBuilder } from '../record-batch-builder.ts'
 import type { ProducerRecord } from '../transport.ts'
-import type { PartitionLog } from './partition-log.ts'
+import type { AppendRequest } from './broker.ts'
 import type { Append } from './partition-writer.ts'
 import { sequenceAfter } from './producer-sequences.ts'
 import type { ProducerIdentity } from './producers.ts'
 
 /** Records for one partition. */
 export class Outbox {
-  readonly partition: PartitionLog
+  readonly at: AppendRequest['at']
   /** The largest batch that records are gathered to; one record alone may be larger. */
   readonly #batchBytes: number
   readonly #batches: RecordBatchBuilder[] = []
@@ -23,8 +23,8 @@ export class Outbox {
   /** A write failed: nothing more goes out before `restart`. */
   hasFailed = false
 
-  constructor(partition: PartitionLog, batchBytes: number) {
-    this.partition = partition
+  constructor(at: AppendRequest['at'], batchBytes: number) {
+    this.at = at
     this.#batchBytes = batchBytes
   }
 
@@ -92,6 +92,12 @@ export class Outbox {
     const offset = this.#acknowledged
     this.#acknowledged = undefined
     return offset
+  }
+
+  /** Goes on under another epoch, whose sequences begin anew. No write may be under way. */
+  renew(): void {
+    this.#acknowledgedSequence = 0
+    this.restart()
   }
 
   /** Goes on behind the last acknowledged record. No write may be under way. */

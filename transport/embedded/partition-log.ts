@@ -24,7 +24,15 @@ import type { RowChange } from './log-index.ts'
 import { PartitionCleaning } from './partition-cleaning.ts'
 import { PartitionWriter, type Append, type WriterResources } from './partition-writer.ts'
 import type { ProducerSequences } from './producer-sequences.ts'
-import { readRegion, type BatchPlace, type RegionRead } from './region.ts'
+import {
+  readRawRegion,
+  readRegion,
+  type BatchPlace,
+  type RawRead,
+  type RegionRead,
+  type RegionRequest,
+  type StretchRead,
+} from './region.ts'
 import type { FoundSegment, SegmentList } from './segment-list.ts'
 import type { TopicPolicy } from './topic-policy.ts'
 
@@ -183,34 +191,29 @@ export class PartitionLog implements TopicPartition {
    * isolation sees no more. Throws MILLRACE_OFFSET_OUT_OF_RANGE, MILLRACE_LOG_DAMAGED, or what stopped
    * the partition.
    */
-  async read(
-    offset: number,
-    { isolation, maxBytes, place }: ReadBounds,
-  ): Promise<RegionRead | undefined> {
-    const hides = isolation === 'read_committed' ? this.#isAborted : shows
-    return await this.#readInUse(() => {
-      const limit = this.endFor(isolation)
-      const range = { start: this.#start, end: this.#end }
-      if (offset < range.start || offset > range.end) {
-        throw offsetOutOfRange({ ...this.#at, offset: asOffset(offset) }, range)
-      }
-      return offset < limit ? { offset, place, limit, maxBytes, hides } : undefined
-    })
+  async read(offset: number, bounds: ReadBounds): Promise<RegionRead | undefined> {
+    return await this.#readInUse(() => this.#wanted(offset, bounds), readRegion)
+  }
+
+  /** As `read`: the batches as they lie in the segment, the first of which may begin before `offset`. */
+  async readRaw(offset: number, bounds: ReadBounds): Promise<RawRead | undefined> {
+    return await this.#readInUse(() => this.#wanted(offset, bounds), readRawRegion)
   }
 
   /** The record at an offset, whatever became of its transaction; undefined where there is none. */
   async readAt(
     offset: number,
   ): Promise<{ readonly record: LogRecord; readonly leaderEpoch: number } | undefined> {
-    const read = await this.#readInUse(() => {
-      const isInside = offset < this.endFor('read_uncommitted') && offset >= this.#start
-      const limit = offset + 1
-      return isInside ? { offset, place: undefined, limit, maxBytes: 0, hides: shows } : undefined
-    })
+    const read = await this.#readInUse(() => this.#wantedAlone(offset), readRegion)
     const record = read?.records[0]
     return read !== undefined && record?.offset === offset
       ? { record, leaderEpoch: read.leaderEpoch }
       : undefined
+  }
+
+  /** The batch that has the record of `readAt`, if there is one, as it lies in the segment. */
+  async readRawAt(offset: number): Promise<RawRead | undefined> {
+    return await this.#readInUse(() => this.#wantedAlone(offset), readRawRegion)
   }
 
   /** Producers that have a transaction open here. */
@@ -232,14 +235,17 @@ export class PartitionLog implements TopicPartition {
    * missing, or the index may no longer know which of its records were aborted. Then the answer does
    * not count, and what is wanted is looked for again where it is now.
    */
-  async #readInUse(wanted: () => WantedRegion | undefined): Promise<RegionRead | undefined> {
+  async #readInUse<Read extends StretchRead>(
+    wanted: () => WantedRegion | undefined,
+    how: (request: RegionRequest) => Promise<Read>,
+  ): Promise<Read | (RegionRead & RawRead) | undefined> {
     for (;;) {
       const want = wanted()
       if (want === undefined) return undefined
       const found = this.#state.segments.find(want.offset)
       if (found === undefined) return this.#nothingBefore(this.#state.segments.firstBase)
       try {
-        const read = await this.#readRegion(want, found)
+        const read = await how(await this.#request(want, found))
         if (!found.segment.isRetired) return read
         read.release()
       } catch (error) {
@@ -248,10 +254,26 @@ export class PartitionLog implements TopicPartition {
     }
   }
 
-  async #readRegion(
+  #wanted(offset: number, { isolation, maxBytes, place }: ReadBounds): WantedRegion | undefined {
+    const hides = isolation === 'read_committed' ? this.#isAborted : shows
+    const limit = this.endFor(isolation)
+    const range = { start: this.#start, end: this.#end }
+    if (offset < range.start || offset > range.end) {
+      throw offsetOutOfRange({ ...this.#at, offset: asOffset(offset) }, range)
+    }
+    return offset < limit ? { offset, place, limit, maxBytes, hides } : undefined
+  }
+
+  #wantedAlone(offset: number): WantedRegion | undefined {
+    const isInside = offset < this.endFor('read_uncommitted') && offset >= this.#start
+    const limit = offset + 1
+    return isInside ? { offset, place: undefined, limit, maxBytes: 0, hides: shows } : undefined
+  }
+
+  async #request(
     { offset, place, limit, maxBytes, hides }: WantedRegion,
     { segment, nextBase }: FoundSegment,
-  ): Promise<RegionRead> {
+  ): Promise<RegionRequest> {
     await segment.load()
     const whole = segment.region(offset, nextBase)
     const start = place?.segment === segment ? place.start : 0
@@ -259,14 +281,13 @@ export class PartitionLog implements TopicPartition {
     const region = isInside ? { ...whole, offset, start } : whole
     const { topic } = this
     const buffers = this.#buffers
-    const bounds = { fromOffset: offset, limit, maxBytes }
-    return await readRegion({ segment, region, topic, buffers, ...bounds, hides })
+    return { segment, region, topic, buffers, fromOffset: offset, limit, maxBytes, hides }
   }
 
   /** Compaction left nothing between the start and the first segment. */
-  #nothingBefore(nextOffset: number): RegionRead {
+  #nothingBefore(nextOffset: number): RegionRead & RawRead {
     const nextPlace = { segment: this.#state.segments.last, start: 0 }
-    const nothing = { records: [], leaderEpoch: -1, sizeBytes: 0, release: () => {} }
+    const nothing = { records: [], batches: [], leaderEpoch: -1, sizeBytes: 0, release: () => {} }
     return { ...nothing, nextOffset, nextPlace }
   }
 

@@ -1,14 +1,14 @@
 /** Gives out producer ids and epochs, and finds the transaction that a producer writes in. */
 import type { Offset } from '../../model/position.ts'
 import type { CommittedOffset } from '../transport.ts'
+import type { AppendRequest, EndRequest, InitRequest } from './broker.ts'
 import {
   NEXT_PRODUCER_ID_KEY,
   TRANSACTIONAL_ID_PREFIX,
   type TransactionalIdRow,
 } from './index-rows.ts'
 import type { RowChange } from './log-index.ts'
-import type { Outcome, PartitionLog } from './partition-log.ts'
-import type { Append } from './partition-writer.ts'
+import type { PartitionLog } from './partition-log.ts'
 import { Transaction, type Epoch, type TransactionResources } from './transaction.ts'
 
 /** The largest epoch of a producer id; after it comes a new id. */
@@ -39,14 +39,18 @@ export class Producers {
     }
   }
 
-  /** Introduces a producer: a new one, or under its transactional id the one that fences all before it. */
-  async init(transactionalId: string | undefined, timeoutMs: number): Promise<ProducerIdentity> {
+  /**
+   * Introduces a producer: a new one, or under its transactional id the one that fences all before it.
+   * Throws MILLRACE_PRODUCER_FENCED where it comes after one that was fenced itself.
+   */
+  async init({ transactionalId, timeoutMs, after }: InitRequest): Promise<ProducerIdentity> {
     if (transactionalId === undefined) {
       const epoch = this.#newProducer()
       await this.#resources.index.write([this.#nextProducerIdRow()], { sync: false })
       return { ...epoch, transactionalId }
     }
     const known = this.#transactions.get(transactionalId)
+    if (after !== undefined) known?.assertCurrent(after)
     const epoch = this.#epochAfter(known?.epoch)
     const transaction = known ?? new Transaction(transactionalId, epoch, this.#resources)
     this.#transactions.set(transactionalId, transaction)
@@ -59,35 +63,45 @@ export class Producers {
 
   /** Appends on a producer's behalf, in its transaction where it has an id for one. */
   async append(
-    identity: ProducerIdentity,
+    { identity, append }: Pick<AppendRequest, 'identity' | 'append'>,
     partition: PartitionLog,
-    append: Append,
+    session: object,
   ): Promise<Offset> {
     if (identity.transactionalId === undefined) return await partition.append(append)
     const transaction = this.#transaction(identity.transactionalId)
-    return await transaction.append(identity, partition, () => partition.append(append))
+    const caller = { epoch: identity, session }
+    return await transaction.append(caller, partition, () => partition.append(append))
   }
 
   /** Puts a group's offsets in a producer's transaction. */
   addOffsets(
     identity: ProducerIdentity,
-    groupId: string,
-    offsets: readonly CommittedOffset[],
+    {
+      groupId,
+      offsets,
+    }: { readonly groupId: string; readonly offsets: readonly CommittedOffset[] },
+    session: object,
   ): void {
     const transaction = this.#transaction(identity.transactionalId)
     const together = offsets.map((offset) => ({ groupId, offset }))
-    transaction.addOffsets(identity, together)
+    transaction.addOffsets({ epoch: identity, session }, together)
   }
 
-  /** Throws what stands against a producer's next step: it was fenced, or its transaction timed out. */
+  /** Throws what stands against a producer's next step: it was fenced, or its transaction was aborted. */
   assertOpenTo(identity: ProducerIdentity): void {
     if (identity.transactionalId === undefined) return
     this.#transaction(identity.transactionalId).assertOpenTo(identity)
   }
 
   /** Ends a producer's transaction. */
-  async end(identity: ProducerIdentity, outcome: Outcome): Promise<void> {
-    await this.#transaction(identity.transactionalId).end(identity, outcome)
+  async end({ identity, scope, ...end }: EndRequest, session: object): Promise<void> {
+    const isFromBefore = scope.session !== undefined && scope.session !== session
+    await this.#transaction(identity.transactionalId).end(identity, { ...end, isFromBefore })
+  }
+
+  /** Aborts every transaction that was opened in a session, for it ended. */
+  async leave(session: object): Promise<void> {
+    await Promise.all([...this.#transactions.values()].map((each) => each.leave(session)))
   }
 
   /** Waits for what is under way. Open transactions stay so in the index: the next open aborts them. */

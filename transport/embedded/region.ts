@@ -39,9 +39,8 @@ export interface BatchPlace {
   readonly start: number
 }
 
-/** The records of a stretch of a partition. */
-export interface RegionRead {
-  readonly records: readonly LogRecord[]
+/** A stretch of a partition that was read. */
+export interface StretchRead {
   /** The offset after the last batch of the stretch. */
   readonly nextOffset: number
   /** Where the batch with `nextOffset` begins, unless a new segment does. */
@@ -50,6 +49,16 @@ export interface RegionRead {
   readonly leaderEpoch: number
   readonly sizeBytes: number
   readonly release: () => void
+}
+
+/** The records of a stretch. */
+export interface RegionRead extends StretchRead {
+  readonly records: readonly LogRecord[]
+}
+
+/** The batches of a stretch as they lie in the segment, without the hidden ones; their CRC is not checked. */
+export interface RawRead extends StretchRead {
+  readonly batches: readonly Buffer[]
 }
 
 /** Batches of one epoch in a buffer. */
@@ -63,6 +72,23 @@ interface Stretch {
 
 /** Reads from `fromOffset` on what lies in `region` and fits. Throws MILLRACE_LOG_DAMAGED. */
 export async function readRegion(request: RegionRequest): Promise<RegionRead> {
+  const { stretch, kept, read } = await readStretch(request)
+  const records = decode(kept, stretch, request)
+  if (records.length === 0) kept.release()
+  return { ...read, records }
+}
+
+/** As `readRegion`, for somebody else to decode. */
+export async function readRawRegion(request: RegionRequest): Promise<RawRead> {
+  const { stretch, kept, read } = await readStretch(request)
+  const batches = shownBatches(kept, stretch, request)
+  if (batches.length === 0) kept.release()
+  return { ...read, batches }
+}
+
+async function readStretch(
+  request: RegionRequest,
+): Promise<{ readonly stretch: Stretch; readonly kept: Kept; readonly read: StretchRead }> {
   const { region, buffers } = request
   const size = region.end - region.start
   const pooled = buffers.take(size)
@@ -73,9 +99,28 @@ export async function readRegion(request: RegionRequest): Promise<RegionRead> {
   const kept = keep(pooled, stretch, buffers)
   const { nextOffset, leaderEpoch } = stretch
   const nextPlace = { segment: request.segment, start: region.start + stretch.end }
-  const records = decode(kept, stretch, request)
-  if (records.length === 0) kept.release()
-  return { records, nextOffset, nextPlace, leaderEpoch, sizeBytes, release: kept.release }
+  const { release } = kept
+  return { stretch, kept, read: { nextOffset, nextPlace, leaderEpoch, sizeBytes, release } }
+}
+
+/** Neighbouring batches are one buffer. */
+function shownBatches(
+  { bytes }: Kept,
+  { headers }: Stretch,
+  { hides }: RegionRequest,
+): readonly Buffer[] {
+  const batches: Buffer[] = []
+  let from = 0
+  let at = 0
+  for (const header of headers) {
+    if (hides(header)) {
+      if (at > from) batches.push(bytes.subarray(from, at))
+      from = at + header.sizeBytes
+    }
+    at += header.sizeBytes
+  }
+  if (at > from) batches.push(bytes.subarray(from, at))
+  return batches
 }
 
 async function fill(bytes: Buffer, request: RegionRequest): Promise<void> {

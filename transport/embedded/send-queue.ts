@@ -5,24 +5,26 @@
  * of them fails, the log refuses the second for its sequence: order holds without waiting.
  */
 import type { Clock, Timer } from '../../model/clock.ts'
-import { asError } from '../../model/errors.ts'
+import { asError, isMillraceError } from '../../model/errors.ts'
 import { describePartition, type PartitionOffset } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
 import { recordTooLarge, recordWithoutKey, unknownPartition } from '../log-errors.ts'
 import { loneBatchBytes, recordBytesAtMost } from '../record-batch-builder.ts'
 import type { ProducerRecord } from '../transport.ts'
-import type { EmbeddedLog, TopicLog } from './embedded-log.ts'
+import type { LogBroker, TopicFacts, TransactionScope } from './broker.ts'
 import type { EmbeddedLogLimits } from './limits.ts'
 import { Outbox } from './outbox.ts'
 import type { ProducerIdentity } from './producers.ts'
 
 /** The records of one producer that are not acknowledged. */
 export class SendQueue {
-  readonly #log: EmbeddedLog
+  readonly #broker: LogBroker
   readonly #clock: Clock
   readonly #limits: EmbeddedLogLimits
   #identity: ProducerIdentity | undefined
-  #outboxes = new Map<TopicLog, (Outbox | undefined)[]>()
+  #scope: TransactionScope | undefined
+  /** By topic id and partition. */
+  #outboxes = new Map<string, (Outbox | undefined)[]>()
   readonly #writes = new Set<Promise<void>>()
   #queuedBytes = 0
   #bytesInFlight = 0
@@ -32,12 +34,13 @@ export class SendQueue {
   /** A transaction ends: what is sent meanwhile waits for the next one. */
   #isHeld = false
   #failure: Error | undefined
+  #isUncertain = false
 
   constructor(
-    log: EmbeddedLog,
+    broker: LogBroker,
     { clock, limits }: { readonly clock: Clock; readonly limits: EmbeddedLogLimits },
   ) {
-    this.#log = log
+    this.#broker = broker
     this.#clock = clock
     this.#limits = limits
   }
@@ -51,18 +54,38 @@ export class SendQueue {
     return this.#failure
   }
 
+  /**
+   * Whether an append was lost on its way: the log may have it or not. Its sequences must not be used
+   * again for other records, so nothing more leaves before `start` or `renew`.
+   */
+  get isUncertain(): boolean {
+    return this.#isUncertain
+  }
+
   /** Sends on behalf of a new identity, after a `drop`. */
   start(identity: ProducerIdentity): void {
-    this.#identity = identity
     this.#outboxes = new Map()
     this.#queuedBytes = 0
     this.#isHeld = false
+    this.renew(identity)
+  }
+
+  /** Goes on with what is queued under another epoch of the same producer. */
+  renew(identity: ProducerIdentity): void {
+    this.#identity = identity
+    for (const box of this.#boxes()) box.renew()
     this.#failure = undefined
+    this.#isUncertain = false
+  }
+
+  /** What leaves from now on belongs to this transaction. */
+  enter(scope: TransactionScope | undefined): void {
+    this.#scope = scope
   }
 
   /** Queues a record, or notes why it cannot be. */
   send(record: ProducerRecord): void {
-    const topic = this.#log.topic(record.topic)
+    const topic = this.#broker.topic(record.topic)
     const outbox = topic && this.#outbox(topic, record)
     if (topic === undefined || outbox === undefined) {
       this.#fail(unknownPartition(record, 'abortable'))
@@ -90,7 +113,7 @@ export class SendQueue {
     this.#isUrged = false
     this.#isHeld = hold
     for (const box of this.#boxes()) {
-      if (!box.hasFailed) continue
+      if (!(box.hasFailed || this.#isUncertain)) continue
       // What stands behind a failed write would come after a record that is lost.
       this.#queuedBytes -= box.drop()
       box.restart()
@@ -121,7 +144,7 @@ export class SendQueue {
     const acknowledged: PartitionOffset[] = []
     for (const outbox of this.#boxes()) {
       const offset = outbox.takeAcknowledged()
-      const { topic, partition } = outbox.partition
+      const { topic, partition } = outbox.at
       if (offset !== undefined) acknowledged.push({ topic, partition, offset })
     }
     return acknowledged
@@ -129,10 +152,10 @@ export class SendQueue {
 
   #refusal(
     record: ProducerRecord,
-    { policy, maxMessageBytes: limitBytes }: TopicLog,
+    { compacts, maxMessageBytes: limitBytes }: TopicFacts,
     mostBytes: number,
   ): Error | undefined {
-    if (record.key === null && policy.compacts) return recordWithoutKey(record)
+    if (record.key === null && compacts) return recordWithoutKey(record)
     if (mostBytes > limitBytes) {
       const sizeBytes = loneBatchBytes(record)
       if (sizeBytes > limitBytes) return recordTooLarge(record, { sizeBytes, limitBytes })
@@ -142,18 +165,19 @@ export class SendQueue {
     return isOver ? producerFull(record, most) : undefined
   }
 
-  #outbox(topic: TopicLog, { partition: number }: ProducerRecord): Outbox | undefined {
-    let boxes = this.#outboxes.get(topic)
+  #outbox(facts: TopicFacts, { partition }: ProducerRecord): Outbox | undefined {
+    const { topic, topicId, maxMessageBytes } = facts
+    let boxes = this.#outboxes.get(topicId)
     if (boxes === undefined) {
       boxes = []
-      this.#outboxes.set(topic, boxes)
+      this.#outboxes.set(topicId, boxes)
     }
-    const known = boxes[number]
+    const known = boxes[partition]
     if (known !== undefined) return known
-    const partition = topic.partitions[number]
-    if (partition === undefined) return undefined
-    const box = new Outbox(partition, Math.min(this.#limits.batchBytes, topic.maxMessageBytes))
-    boxes[number] = box
+    if (partition >= facts.partitions) return undefined
+    const batchBytes = Math.min(this.#limits.batchBytes, maxMessageBytes)
+    const box = new Outbox({ topic, topicId, partition }, batchBytes)
+    boxes[partition] = box
     return box
   }
 
@@ -183,7 +207,7 @@ export class SendQueue {
   }
 
   #mayWrite(outbox: Outbox): boolean {
-    return !(this.#isHeld || outbox.isEmpty || outbox.hasFailed)
+    return !(this.#isHeld || this.#isUncertain || outbox.isEmpty || outbox.hasFailed)
   }
 
   /** Never rejects: what goes wrong is kept for whoever waits. */
@@ -196,12 +220,14 @@ export class SendQueue {
     this.#bytesInFlight += bytes
     outbox.writesInFlight += 1
     try {
-      this.#log.assertOpen()
+      this.#broker.assertOpen()
       const append = outbox.seal(batches, identity)
-      const offset = await this.#log.producers.append(identity, outbox.partition, append)
+      const { at } = outbox
+      const offset = await this.#broker.append({ identity, at, append, scope: this.#scope })
       outbox.acknowledge(append, offset)
     } catch (error) {
       outbox.hasFailed = true
+      this.#isUncertain ||= isLostOnItsWay(error)
       this.#fail(asError(error))
     } finally {
       outbox.writesInFlight -= 1
@@ -213,6 +239,14 @@ export class SendQueue {
   #fail(error: Error): void {
     this.#failure ??= error
   }
+}
+
+/** Whether nobody knows if an append was made. */
+function isLostOnItsWay(error: unknown): boolean {
+  return (
+    isMillraceError(error, 'MILLRACE_TRANSACTION_LOST') ||
+    isMillraceError(error, 'MILLRACE_LOG_UNREACHABLE')
+  )
 }
 
 function producerFull(record: ProducerRecord, limitBytes: number): TransportError {

@@ -7,8 +7,9 @@
  * further appends and waits for those under way, so that none comes in behind the end.
  */
 import type { Clock, Timer } from '../../model/clock.ts'
-import { producerFenced, transactionTimedOut } from '../log-errors.ts'
+import { producerFenced, transactionLost, transactionTimedOut } from '../log-errors.ts'
 import { groupOffsetName, type GroupOffset, type GroupOffsets } from './group-offsets.ts'
+import { TRANSACTIONAL_ID_PREFIX, type TransactionalIdRow } from './index-rows.ts'
 import type { Durability } from './limits.ts'
 import type { LogIndex, RowChange } from './log-index.ts'
 import type { Outcome, PartitionLog } from './partition-log.ts'
@@ -27,11 +28,26 @@ export interface Epoch {
   readonly producerEpoch: number
 }
 
+/** Whose call it is, and in which session it was made. */
+export interface Caller {
+  readonly epoch: Epoch
+  readonly session: object
+}
+
+/** Which transaction of an epoch ends, and how. */
+export interface TransactionEnd {
+  readonly outcome: Outcome
+  /** Counts the transactions of the epoch. */
+  readonly transaction: number
+  /** It was begun in another session than the one that asks for its end. */
+  readonly isFromBefore: boolean
+}
+
 /**
  * - empty: nothing happened since the last end
  * - open: it has records or offsets
  * - ending: it takes nothing more
- * - expired: its timeout aborted it, and its producer does not know yet
+ * - expired: the log aborted it, and its producer does not know yet
  */
 type State = 'empty' | 'open' | 'ending' | 'expired'
 
@@ -42,6 +58,12 @@ export class Transaction {
   #epoch: Epoch
   /** Who opened what is open: its records carry this producer id. */
   #openedBy: Epoch
+  /** The session that it was opened in. */
+  #openedIn: object | undefined
+  /** The last transaction of the epoch that was committed, so that a commit asked for twice is known; -1 for none. */
+  #committed: number
+  /** Why it expired. */
+  #expiry: (id: string) => Error = transactionTimedOut
   #state: State = 'empty'
   #timeoutMs = 0
   #timer: Timer | undefined
@@ -50,10 +72,15 @@ export class Transaction {
   readonly #underWay = new Set<Promise<unknown>>()
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(id: string, epoch: Epoch, resources: TransactionResources) {
+  constructor(
+    id: string,
+    epoch: Epoch & Pick<TransactionalIdRow, 'committed'>,
+    resources: TransactionResources,
+  ) {
     this.id = id
     this.#epoch = epoch
     this.#openedBy = epoch
+    this.#committed = epoch.committed ?? -1
     this.#resources = resources
   }
 
@@ -61,10 +88,20 @@ export class Transaction {
     return this.#epoch
   }
 
-  /** Throws MILLRACE_PRODUCER_FENCED, or MILLRACE_TRANSACTION_TIMED_OUT until that was noticed by an abort. */
+  /** Throws MILLRACE_PRODUCER_FENCED where another epoch took over. */
+  assertCurrent({ producerId, producerEpoch }: Epoch): void {
+    const now = this.#epoch
+    const isCurrent = now.producerId === producerId && now.producerEpoch === producerEpoch
+    if (!isCurrent) throw producerFenced(this.id)
+  }
+
+  /**
+   * Throws MILLRACE_PRODUCER_FENCED, or MILLRACE_TRANSACTION_TIMED_OUT or MILLRACE_TRANSACTION_LOST
+   * until that was noticed by an abort.
+   */
   assertOpenTo(epoch: Epoch): void {
-    this.#assertCurrent(epoch)
-    if (this.#state === 'expired') throw transactionTimedOut(this.id)
+    this.assertCurrent(epoch)
+    if (this.#state === 'expired') throw this.#expiry(this.id)
   }
 
   /** `epoch` takes the id over from now on; resolves once what its predecessor left open is aborted and the index has `rows`. */
@@ -73,14 +110,21 @@ export class Transaction {
     { timeoutMs, rows }: { readonly timeoutMs: number; readonly rows: readonly RowChange[] },
   ): Promise<void> {
     this.#epoch = epoch
-    await this.#inTurn(() => this.#end('abort', rows))
-    this.#assertCurrent(epoch)
+    await this.#inTurn(async () => {
+      await this.#end('abort', rows)
+      this.#committed = -1
+    })
+    this.assertCurrent(epoch)
     this.#timeoutMs = timeoutMs
   }
 
   /** Runs an append as part of the transaction, which begins where none is open. */
-  append<T>(epoch: Epoch, partition: PartitionLog, append: () => Promise<T>): Promise<T> {
-    this.#enter(epoch)
+  append<T>(
+    { epoch, session }: Caller,
+    partition: PartitionLog,
+    append: () => Promise<T>,
+  ): Promise<T> {
+    this.#enter(epoch, session)
     this.#partitions.add(partition)
     const appending = append()
     this.#underWay.add(appending)
@@ -92,8 +136,8 @@ export class Transaction {
   }
 
   /** Adds offsets to the transaction, which begins where none is open. */
-  addOffsets(epoch: Epoch, offsets: readonly GroupOffset[]): void {
-    this.#enter(epoch)
+  addOffsets({ epoch, session }: Caller, offsets: readonly GroupOffset[]): void {
+    this.#enter(epoch, session)
     for (const offset of offsets) {
       const name = groupOffsetName(offset)
       if (!this.#offsets.has(name)) this.#resources.groups.hold(offset)
@@ -101,12 +145,32 @@ export class Transaction {
     }
   }
 
-  /** Commits or aborts what is open. Throws as `assertOpenTo`; an abort is how a producer takes note of a timeout. */
-  async end(epoch: Epoch, outcome: Outcome): Promise<void> {
+  /**
+   * Commits or aborts what is open. Throws as `assertOpenTo`; an abort is how a producer takes note of
+   * a timeout. A commit that was done before is done: its answer was lost.
+   */
+  async end(epoch: Epoch, { outcome, transaction, isFromBefore }: TransactionEnd): Promise<void> {
     await this.#inTurn(async () => {
-      if (outcome === 'commit') this.assertOpenTo(epoch)
-      else this.#assertCurrent(epoch)
-      await this.#end(outcome, [])
+      this.assertCurrent(epoch)
+      if (this.#committed === transaction) return
+      if (outcome === 'abort') {
+        await this.#end('abort', [])
+        return
+      }
+      if (isFromBefore) await this.#giveUp(transactionLost)
+      this.assertOpenTo(epoch)
+      if (this.#state !== 'open') return
+      const usedAt = this.#resources.clock.now()
+      const row: TransactionalIdRow = { ...epochOf(epoch), usedAt, committed: transaction }
+      await this.#end('commit', [{ key: TRANSACTIONAL_ID_PREFIX + this.id, value: row }])
+      this.#committed = transaction
+    })
+  }
+
+  /** Aborts what was opened in a session that ended. */
+  async leave(session: object): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#state === 'open' && this.#openedIn === session) await this.#giveUp(transactionLost)
     })
   }
 
@@ -124,30 +188,31 @@ export class Transaction {
     return turn
   }
 
-  #assertCurrent({ producerId, producerEpoch }: Epoch): void {
-    const now = this.#epoch
-    const isCurrent = now.producerId === producerId && now.producerEpoch === producerEpoch
-    if (!isCurrent) throw producerFenced(this.id)
-  }
-
-  #enter(epoch: Epoch): void {
+  #enter(epoch: Epoch, session: object): void {
     this.assertOpenTo(epoch)
     // Its producer holds everything back while it ends a transaction itself: this is the timeout.
     if (this.#state === 'ending') throw transactionTimedOut(this.id)
     if (this.#state === 'open') return
     this.#state = 'open'
     this.#openedBy = epoch
-    this.#timer = this.#resources.clock.timer(this.#timeoutMs, () => this.#expire(epoch))
+    this.#openedIn = session
+    this.#timer = this.#resources.clock.timer(this.#timeoutMs, () => this.#timeOut(epoch))
   }
 
-  #expire(epoch: Epoch): void {
+  #timeOut(epoch: Epoch): void {
     const expired = this.#inTurn(async () => {
       if (this.#state !== 'open' || this.#openedBy !== epoch || this.#timer === undefined) return
-      await this.#end('abort', [])
-      this.#state = 'expired'
+      await this.#giveUp(transactionTimedOut)
     })
     // An index that cannot be written says so to everybody who writes next.
     expired.catch(() => undefined)
+  }
+
+  /** Aborts on the log's own account: the producer is told by its next call. */
+  async #giveUp(expiry: (id: string) => Error): Promise<void> {
+    await this.#end('abort', [])
+    this.#state = 'expired'
+    this.#expiry = expiry
   }
 
   async #end(outcome: Outcome, more: readonly RowChange[]): Promise<void> {
@@ -186,4 +251,9 @@ export class Transaction {
     for (const partition of this.#partitions) partition.endTransaction(producerId, outcome)
     this.#partitions.clear()
   }
+}
+
+/** Without what a caller's identity has beside it. */
+function epochOf({ producerId, producerEpoch }: Epoch): Epoch {
+  return { producerId, producerEpoch }
 }

@@ -1,0 +1,64 @@
+/** The administration of an embedded log, as questions to whoever holds it. */
+import type { Clock } from '../../model/clock.ts'
+import type { Offset, PartitionOffset, Topic, TopicPartition } from '../../model/position.ts'
+import type {
+  Admin,
+  CommittedOffset,
+  Isolation,
+  LogEnd,
+  NewTopic,
+  TopicDescription,
+} from '../transport.ts'
+import type { LogBroker } from './broker.ts'
+
+/** Asks a broker. */
+export class BrokerAdmin implements Admin {
+  readonly #broker: LogBroker
+  readonly #clock: Clock
+
+  constructor(broker: LogBroker, clock: Clock) {
+    this.#broker = broker
+    this.#clock = clock
+  }
+
+  async describeTopics(topics?: readonly Topic[]): Promise<readonly TopicDescription[]> {
+    return await this.#broker.ask('describeTopics', { topics })
+  }
+
+  async createTopics(topics: readonly NewTopic[]): Promise<void> {
+    for (const topic of topics) {
+      await this.#broker.ask('createTopic', { ...topic, topicId: this.#clock.uuid() })
+    }
+  }
+
+  async deleteTopics(topics: readonly Topic[]): Promise<void> {
+    for (const topic of topics) {
+      const topicId = this.#broker.topic(topic)?.topicId
+      await this.#broker.ask('deleteTopic', { topic, topicId })
+    }
+  }
+
+  async deleteRecords(before: readonly PartitionOffset[]): Promise<void> {
+    for (const at of before) await this.#broker.ask('deleteRecords', at)
+  }
+
+  async offsets(
+    partitions: readonly TopicPartition[],
+    end: LogEnd,
+    isolation: Isolation,
+  ): Promise<readonly Offset[]> {
+    return await this.#broker.ask('offsets', { partitions, end, isolation })
+  }
+
+  async committedOffsets(
+    groupId: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<readonly (CommittedOffset | undefined)[]> {
+    const offsets = await this.#broker.ask('committedOffsets', { groupId, partitions })
+    return offsets.map((offset) => offset ?? undefined)
+  }
+
+  async commitOffsets(groupId: string, offsets: readonly CommittedOffset[]): Promise<void> {
+    await this.#broker.ask('commitOffsets', { groupId, offsets })
+  }
+}
