@@ -4,7 +4,7 @@
  *   <stateDir>/<application>/<unit>/
  *     unit.json        whose folder it is, process id, boot id, clean-close mark (state/unit-file.ts)
  *     lock/            a LevelDB that holds nothing: the lock
- *     tasks/<task>/    a LevelDB each
+ *     tasks/<task>/    a LevelDB each; `<task>.removed` is on its way out
  *
  * The lock is LevelDB's, which is the kernel's: it ends with the process that holds it, however that
  * one died. So a stale lock does not exist, and nobody has to guess from times, or from process
@@ -17,11 +17,11 @@
  * not. So a folder whose last close was not clean and that was opened under another boot of the
  * kernel is not trusted: its databases are dropped and restored from the changelogs, and said so.
  */
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../model/clock.ts'
 import { isMillraceError, MillraceError } from '../model/errors.ts'
-import type { OpenedDatabase, StateHome } from './home.ts'
+import { assertClosed, tellClosed, type OpenedDatabase, type StateHome } from './home.ts'
 import { openLevelDatabase, type LevelDatabaseOptions } from './level-database.ts'
 import { stateError, stateInUse } from './level-errors.ts'
 import type { Database } from './store.ts'
@@ -43,6 +43,8 @@ export interface StateDirectoryOptions {
 
 const LOCK = 'lock'
 const TASKS = 'tasks'
+const TASK = /^\d+_\d+$/
+const REMOVED = '.removed'
 
 /**
  * Opens a unit's folder and creates it where it is new. Rejects with MILLRACE_STATE_IN_USE,
@@ -100,11 +102,19 @@ async function enter(
   // Dropped before the file says otherwise: a crash in between drops it again.
   if (isTorn) await rm(join(folder, TASKS), { recursive: true, force: true })
   await mkdir(join(folder, TASKS), { recursive: true })
+  await finishRemovals(folder)
   await writeUnitFile(folder, unit)
   const dropped = isTorn
     ? `the machine went down while ${folder} was in use: its state is restored from the changelogs`
     : undefined
   return new UnitFolder({ folder, lock, unit, dropped, level: options.level ?? {} })
+}
+
+/** A removal that a crash interrupted goes on. */
+async function finishRemovals(folder: string): Promise<void> {
+  for (const name of await readdir(join(folder, TASKS))) {
+    if (name.endsWith(REMOVED)) await rm(join(folder, TASKS, name), { recursive: true })
+  }
 }
 
 function refuseForeign(folder: string, found: UnitFile, options: StateDirectoryOptions): void {
@@ -129,6 +139,8 @@ class UnitFolder implements StateHome {
   readonly #lock: Database
   readonly #unit: UnitFile
   readonly #level: LevelDatabaseOptions
+  readonly #openTasks = new Set<string>()
+  readonly #removals = new Map<string, Promise<void>>()
   #closed = false
 
   constructor(parts: {
@@ -146,20 +158,64 @@ class UnitFolder implements StateHome {
     this.#level = parts.level
   }
 
-  openTask(taskId: string): Promise<OpenedDatabase> {
-    return openLevelDatabase(join(this.place, TASKS, taskId), this.#level)
+  async openTask(taskId: string): Promise<OpenedDatabase> {
+    // Marked before anything is awaited, so that no removal begins meanwhile.
+    this.#openTasks.add(taskId)
+    try {
+      await this.#removals.get(taskId)?.catch(() => {})
+      const opened = await openLevelDatabase(this.#folderOf(taskId), this.#level)
+      const database = tellClosed(opened.database, () => this.#openTasks.delete(taskId))
+      return { ...opened, database }
+    } catch (error) {
+      this.#openTasks.delete(taskId)
+      throw error
+    }
+  }
+
+  async tasks(): Promise<readonly string[]> {
+    const names = await readdir(join(this.place, TASKS))
+    return names.filter((name) => TASK.test(name)).sort()
+  }
+
+  async removeTask(taskId: string): Promise<void> {
+    assertClosed(taskId, this.#openTasks)
+    const removal = this.#removals.get(taskId) ?? this.#remove(taskId)
+    this.#removals.set(taskId, removal)
+    try {
+      await removal
+    } finally {
+      this.#removals.delete(taskId)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     try {
+      await Promise.allSettled(this.#removals.values())
       await syncTree(join(this.place, TASKS))
       await writeUnitFile(this.place, { ...this.#unit, closedCleanly: true })
     } catch (error) {
       throw stateError(error, this.place)
     } finally {
       await this.#lock[Symbol.asyncDispose]()
+    }
+  }
+
+  #folderOf(taskId: string): string {
+    return join(this.place, TASKS, taskId)
+  }
+
+  /** Renamed first: half a database would be one that has forgotten something. */
+  async #remove(taskId: string): Promise<void> {
+    const removed = `${this.#folderOf(taskId)}${REMOVED}`
+    try {
+      await rm(removed, { recursive: true, force: true })
+      await rename(this.#folderOf(taskId), removed)
+      await rm(removed, { recursive: true })
+    } catch (error) {
+      const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+      if (!isGone) throw stateError(error, this.place)
     }
   }
 }

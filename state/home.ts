@@ -24,6 +24,30 @@ export interface StateHome extends AsyncDisposable {
   readonly dropped: string | undefined
   /** Opens the database of a task. The caller disposes it before the home. */
   openTask(taskId: string): Promise<OpenedDatabase>
+  /** The tasks that have a database here, open or not, sorted. */
+  tasks(): Promise<readonly string[]>
+  /** Deletes the database of a task, whole or not at all; nothing where there is none. Asserts that it is not open; an `openTask` meanwhile waits. */
+  removeTask(taskId: string): Promise<void>
+}
+
+/** The same database, which tells when it has been closed. */
+export function tellClosed<D extends Database>(database: D, onClosed: () => void): D {
+  const close = database[Symbol.asyncDispose].bind(database)
+  // On the object itself: something around it would stand in the way of every read.
+  return Object.assign(database, {
+    [Symbol.asyncDispose]: async (): Promise<void> => {
+      try {
+        await close()
+      } finally {
+        onClosed()
+      }
+    },
+  })
+}
+
+/** An assertion that a task's database may be deleted. */
+export function assertClosed(taskId: string, open: ReadonlySet<string>): void {
+  if (open.has(taskId)) throw new TypeError(`the state of task ${taskId} is open and stays`)
 }
 
 /** The disk of a simulated machine: databases by task. */
@@ -34,6 +58,7 @@ export class MemoryHome implements StateHome {
   readonly disks: Map<string, MemoryDisk>
   readonly #settle: ((writes: readonly DatabaseWrite[]) => Promise<void>) | undefined
   readonly #open = new Set<MemoryDatabase>()
+  readonly #openTasks = new Set<string>()
 
   constructor(options: {
     readonly processId: string
@@ -52,7 +77,17 @@ export class MemoryHome implements StateHome {
     const settle = this.#settle
     const database = memoryDatabase(settle === undefined ? { disk } : { disk, settle })
     this.#open.add(database)
-    return { database }
+    this.#openTasks.add(taskId)
+    return { database: tellClosed(database, () => this.#openTasks.delete(taskId)) }
+  }
+
+  async tasks(): Promise<readonly string[]> {
+    return [...this.disks.keys()].sort()
+  }
+
+  async removeTask(taskId: string): Promise<void> {
+    assertClosed(taskId, this.#openTasks)
+    this.disks.delete(taskId)
   }
 
   /** Crashes every database that was opened here; `inFlight` says for each what became of its batch. */

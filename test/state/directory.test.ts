@@ -1,10 +1,10 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { openStateDirectory } from '../../state/directory.ts'
-import type { StateHome } from '../../state/home.ts'
+import { MemoryHome, type StateHome } from '../../state/home.ts'
 import { handClock, temporaryFolder } from './fixtures.ts'
 
 const clock = handClock()
@@ -129,5 +129,56 @@ describe('the folder of a commit unit', () => {
     })
     await expect(refused).rejects.toThrow(/Choose a folder/)
     expect(await readdir(join(stateDir, '..'))).toEqual(['file'])
+  })
+  test('lists its tasks, and removes one that is closed, for good', async () => {
+    const stateDir = await temporaryFolder()
+    await using home = await openStateDirectory(options(stateDir))
+    await writeRow(home)
+    const { database } = await home.openTask('1_12')
+    expect(await home.tasks()).toEqual(['0_0', '1_12'])
+    await expect(home.removeTask('1_12')).rejects.toThrow('is open and stays')
+    await home.removeTask('0_0')
+    await home.removeTask('0_0')
+    expect(await home.tasks()).toEqual(['1_12'])
+    expect(await readdir(join(home.place, 'tasks'))).toEqual(['1_12'])
+    await database[Symbol.asyncDispose]()
+    await home.removeTask('1_12')
+    expect(await home.tasks()).toEqual([])
+  })
+  test('gives an empty database to who opens a task that is being removed', async () => {
+    const stateDir = await temporaryFolder()
+    await using home = await openStateDirectory(options(stateDir))
+    await writeRow(home)
+    const removed = home.removeTask('0_0')
+    expect(await readRow(home)).toBeUndefined()
+    await removed
+    expect(await home.tasks()).toEqual(['0_0'])
+  })
+  test('goes on with a removal that a crash interrupted, and keeps what was moved aside', async () => {
+    const stateDir = await temporaryFolder()
+    const first = await openStateDirectory(options(stateDir))
+    await writeRow(first)
+    await first[Symbol.asyncDispose]()
+    const tasks = join(stateDir, 'app', '0-of-1', 'tasks')
+    await rename(join(tasks, '0_0'), join(tasks, '0_0.removed'))
+    await mkdir(join(tasks, '0_0.corrupt-1'))
+    await using home = await openStateDirectory(options(stateDir))
+    expect(await home.tasks()).toEqual([])
+    expect(await readdir(tasks)).toEqual(['0_0.corrupt-1'])
+  })
+})
+
+describe('a home in memory', () => {
+  test('lists and removes tasks as a folder does', async () => {
+    const home = new MemoryHome({ processId: 'p' })
+    await writeRow(home)
+    const { database } = await home.openTask('0_1')
+    expect(await home.tasks()).toEqual(['0_0', '0_1'])
+    await expect(home.removeTask('0_1')).rejects.toThrow('is open and stays')
+    await database[Symbol.asyncDispose]()
+    await home.removeTask('0_1')
+    await home.removeTask('0_0')
+    expect(await home.tasks()).toEqual([])
+    expect(await readRow(home)).toBeUndefined()
   })
 })
