@@ -136,6 +136,10 @@ function sentenceOf(event: StreamsEvent): string {
   switch (event.kind) {
     case 'state':
       return `the app is ${event.to}`
+    case 'paused':
+      return 'the app is paused'
+    case 'resumed':
+      return 'the app goes on'
     case 'unit-started':
       return `unit ${event.unit} runs ${event.tasks.join(', ')}`
     case 'restoring':

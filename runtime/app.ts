@@ -17,6 +17,7 @@ import { policiesOf } from './failure.ts'
 import { LocalStore, type LocalStoreOptions } from './local-store.ts'
 import { Counters, type Counter } from './metrics.ts'
 import { openTopology, type OpenStore, type OpenTopology } from './open-topology.ts'
+import { Pause } from './pause.ts'
 import { PayloadCache } from './payload-cache.ts'
 import type { AppServices } from './services.ts'
 import { StaticShare } from './share.ts'
@@ -43,6 +44,7 @@ export class StreamsApp implements AsyncDisposable {
   readonly #guarantee: Guarantee
   readonly #limits: StreamsLimits
   readonly #counters = new Counters()
+  readonly #pause = new Pause()
   readonly #resources = new AsyncDisposableStack()
   readonly #ended = Promise.withResolvers<void>()
   readonly #closing = new AbortController()
@@ -100,6 +102,25 @@ export class StreamsApp implements AsyncDisposable {
     if (this.#state === 'starting') await Promise.race([this.#runUnits(), this.closed])
     // Closed before a unit was made: nobody else ends it.
     else if (this.#state === 'stopping') await this.#end()
+  }
+
+  /** Whether `pause` was called and `resume` was not. The state of the app does not change with it. */
+  get isPaused(): boolean {
+    return this.#pause.isOn
+  }
+
+  /**
+   * Stops processing, calls by time included, until `resume`; before `start` it holds from the
+   * beginning. What is done is committed, and the process keeps its place in a group. What was handed
+   * to a service goes on there, and its answer waits.
+   */
+  pause(): void {
+    if (this.#pause.begin()) this.#options.onEvent?.({ kind: 'paused' })
+  }
+
+  /** Goes on processing where `pause` stopped it. */
+  resume(): void {
+    if (this.#pause.end()) this.#options.onEvent?.({ kind: 'resumed' })
   }
 
   /** Commits what is done and stops. Within the deadline; after it the rest is left to the next start. */
@@ -227,6 +248,7 @@ export class StreamsApp implements AsyncDisposable {
       failures: policiesOf(failures),
       payloads,
       counters: this.#counters,
+      pause: this.#pause,
       deadLetters:
         letters === undefined
           ? undefined

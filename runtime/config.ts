@@ -70,6 +70,12 @@ export interface StreamsLimits {
   readonly flushBytes: number
   /** Bytes of state kept in memory for reading, per task. Default 16 MiB. */
   readonly stateCacheBytes: number
+  /**
+   * How long a task with several inputs waits for a record of an empty one before it takes one of
+   * another: Kafka Streams' `max.task.idle.ms`. 0 (the default) waits for records that are known to be
+   * on the log, -1 for none.
+   */
+  readonly maxTaskIdleMs: number
   /** How long the loop runs before others have a turn. Default 5. */
   readonly sliceMs: number
   /** Records processed before the time is looked at. Default 256. */
@@ -97,6 +103,7 @@ const DEFAULT_LIMITS: StreamsLimits = {
   flushIntervalMs: 2_000,
   flushBytes: 16 * 1024 * 1024,
   stateCacheBytes: 16 * 1024 * 1024,
+  maxTaskIdleMs: 0,
   sliceMs: 5,
   sliceRecords: 256,
   unitTimeoutMs: 5 * 60 * 1000,
@@ -114,6 +121,8 @@ export function limitsOf(guarantee: Guarantee, given: Partial<StreamsLimits> = {
 /** Something that happened in an app. */
 export type StreamsEvent =
   | { readonly kind: 'state'; readonly from: string; readonly to: string }
+  | { readonly kind: 'paused' }
+  | { readonly kind: 'resumed' }
   | { readonly kind: 'unit-started'; readonly unit: number; readonly tasks: readonly string[] }
   | {
       readonly kind: 'restoring'

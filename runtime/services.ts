@@ -10,6 +10,7 @@ import type { FailurePolicies } from './failure.ts'
 import type { Counters } from './metrics.ts'
 import type { OpenTopology } from './open-topology.ts'
 import type { Outputs } from './outputs.ts'
+import type { Pause } from './pause.ts'
 
 /** The same for every unit of an app. */
 export interface AppServices {
@@ -19,6 +20,7 @@ export interface AppServices {
   readonly failures: FailurePolicies
   readonly payloads: Payloads
   readonly counters: Counters
+  readonly pause: Pause
   readonly deadLetters: DeadLetterTopic | undefined
   /** How many partitions a topic has; asserts that the app knows the topic. */
   readonly partitionsOf: (topic: Topic) => number

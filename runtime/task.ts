@@ -11,6 +11,7 @@ import type { ProcessRecord, PunctuationType, SourceRecord } from '../processors
 import type { TaskState } from '../state/layers.ts'
 import { Punctuations } from './punctuations.ts'
 import type { RecordQueue } from './record-queue.ts'
+import { TaskIdling } from './task-idling.ts'
 import { TimeHolds } from './time-holds.ts'
 
 /** An input of a task: the queue and the first processor behind the source. */
@@ -32,6 +33,7 @@ export class Task {
   readonly state: TaskState
   readonly holds = new TimeHolds()
   readonly punctuations = new Punctuations()
+  readonly idling: TaskIdling
   readonly #onWork: () => void
   readonly #isFull: () => boolean
   readonly #clock: Clock
@@ -51,8 +53,10 @@ export class Task {
     /** Whether what was made so far has to leave before more is made. */
     readonly isFull: () => boolean
     readonly clock: Clock
+    readonly maxIdleMs: number
   }) {
     this.id = parts.id
+    this.idling = new TaskIdling(parts.clock, parts.maxIdleMs)
     this.partition = parts.partition
     this.state = parts.state
     this.#onWork = parts.onWork
@@ -64,6 +68,7 @@ export class Task {
   begin(inputs: readonly TaskInput[]): void {
     this.#inputs = inputs
     this.#events = []
+    this.idling.clear()
     this.#current = undefined
     this.#streamTime = Math.max(-1, ...inputs.map(({ queue }) => queue.partitionTime))
   }
@@ -172,18 +177,20 @@ export class Task {
 
   /**
    * The input whose turn it is: the smallest head timestamp, the first input where several are
-   * equal. Undefined while an empty input may still have an older record: its lag is unknown or
-   * above 0 (Kafka Streams' `max.task.idle.ms = 0`).
+   * equal. Undefined while an empty input is waited for, which may still have an older record.
    */
   #next(): TaskInput | undefined {
     let next: TaskInput | undefined
+    let isWaiting = false
     for (const input of this.#inputs) {
       if (!input.queue.fill()) {
-        if (input.queue.lag !== 0) return undefined
-      } else if (next === undefined || input.queue.headTimestamp < next.queue.headTimestamp) {
-        next = input
+        // Not the end of the look: all waits begin together.
+        if (!this.idling.mayPass(input.queue)) isWaiting = true
+      } else {
+        this.idling.filled(input.queue)
+        if (next === undefined || input.queue.headTimestamp < next.queue.headTimestamp) next = input
       }
     }
-    return next
+    return isWaiting ? undefined : next
   }
 }

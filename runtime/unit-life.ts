@@ -123,6 +123,7 @@ export class UnitLife implements ShareHolder {
     const producer = resources.use(transport.openProducer(transactional))
     const purge = resources.use(this.#purge())
     const wakeup = new Wakeup()
+    resources.use(services.pause.onResume(() => wakeup.ring()))
     const outputs = new Outputs(producer, { maxHeldBytes: heldBytes })
     const steps = guarantee === 'exactly-once' ? EXACTLY_ONCE : AT_LEAST_ONCE
     const loop = new UnitLoop({
@@ -133,6 +134,7 @@ export class UnitLife implements ShareHolder {
       reader,
       outputs,
       wakeup,
+      pause: services.pause,
       clock,
       limits,
       onEvent,

@@ -8,6 +8,7 @@ import { asError } from '../model/errors.ts'
 import type { CommittedOffset, Reader } from '../transport/transport.ts'
 import type { Guarantee, StreamsEvent } from './config.ts'
 import { remedyFor, type UnitMode } from './failure.ts'
+import type { Pause } from './pause.ts'
 import { fetchPendingSchema } from './pending-schema.ts'
 import { Rounds, type RoundsParts } from './rounds.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
@@ -24,6 +25,7 @@ export interface UnitLoopParts extends Omit<RoundsParts, 'onEnded'> {
   readonly mode: UnitMode
   readonly reader: Reader
   readonly wakeup: Wakeup
+  readonly pause: Pick<Pause, 'isOn'>
   readonly onEvent: (event: StreamsEvent) => void
 }
 
@@ -188,15 +190,15 @@ export class UnitLoop {
       state.flushIfDue()
       if (state.isCongested) await state.flush()
     }
-    const ran = this.#isFull ? 0 : this.#runSlice()
+    const ran = this.#isHeldUp ? 0 : this.#runSlice()
     this.#rounds.beginIfDue()
     if (ran > 0) await this.#parts.clock.yield()
     else if (!stop.aborted) await this.#sleep()
   }
 
-  /** Whether what was made so far has to leave before more is made. */
-  get #isFull(): boolean {
-    return this.#parts.outputs.full || this.#rounds.isFull
+  /** Whether what was made so far has to leave before more is made, or the app is paused. */
+  get #isHeldUp(): boolean {
+    return this.#parts.pause.isOn || this.#parts.outputs.full || this.#rounds.isFull
   }
 
   /** Runs the tasks in turn for a slice of time. */
@@ -204,7 +206,7 @@ export class UnitLoop {
     const { clock, limits } = this.#parts
     const end = clock.monotonic() + limits.sliceMs
     let ran = 0
-    for (let before = -1; before < ran && !this.#isFull && clock.monotonic() <= end;) {
+    for (let before = -1; before < ran && !this.#isHeldUp && clock.monotonic() <= end;) {
       before = ran
       for (const { loop } of this.#tasks) ran += loop.run(limits.sliceRecords)
     }
@@ -214,8 +216,8 @@ export class UnitLoop {
 
   async #sleep(): Promise<void> {
     const { clock, wakeup } = this.#parts
-    if (!this.#isFull) this.#listen()
-    const sleepMs = Math.min(this.#rounds.untilDueMs, this.#untilPunctuationMs())
+    if (!this.#isHeldUp) this.#listen()
+    const sleepMs = Math.min(this.#rounds.untilDueMs, this.#untilTaskMs())
     const timer = clock.timer(sleepMs, () => wakeup.ring())
     await wakeup.wait()
     timer.cancel()
@@ -236,11 +238,13 @@ export class UnitLoop {
     reader.ready().then(() => heard(), heard)
   }
 
-  /** Until a step is to be called by the wall clock; a loop whose outputs are full waits for that alone. */
-  #untilPunctuationMs(): number {
-    if (this.#isFull) return Infinity
-    const next = Math.min(...this.#tasks.map(({ loop }) => loop.punctuations.nextWallMs))
-    return Math.max(1, next - this.#parts.clock.now())
+  /** Until a step is to be called by the wall clock, or a task has waited long enough for an input; a loop that is held up waits for that alone. */
+  #untilTaskMs(): number {
+    if (this.#isHeldUp) return Infinity
+    const loops = this.#tasks.map(({ loop }) => loop)
+    const call = Math.min(...loops.map(({ punctuations }) => punctuations.nextWallMs))
+    const idle = Math.min(...loops.map(({ idling }) => idling.remainingMs))
+    return Math.max(1, Math.min(call - this.#parts.clock.now(), idle))
   }
 
   async #commitNow(extra: readonly CommittedOffset[] = []): Promise<void> {

@@ -53,6 +53,7 @@ export class UnitTask implements CommittingTask {
       onWork: parts.services.onWork,
       isFull: () => parts.services.outputs.full,
       clock: parts.services.clock,
+      maxIdleMs: parts.services.limits.maxTaskIdleMs,
     })
     this.#failures = new RecordFailures(this.loop, parts.services)
   }
