@@ -85,6 +85,12 @@ export type {
   PunctuationType,
   Scheduled,
 } from './processors/processor.ts'
+export {
+  hopping,
+  tumbling,
+  type TimeWindows,
+  type WindowOptions,
+} from './processors/time-windows.ts'
 export type {
   JoinWindowStore,
   JoinWindowStoreSpec,
@@ -93,6 +99,7 @@ export type {
   Session,
   SessionStore,
   SessionStoreSpec,
+  StepTime,
   ValueAndTimestamp,
   WindowEntry,
   WindowStore,
@@ -117,6 +124,7 @@ export {
   usePartitionTimeOnInvalidTimestamp,
   wallclockTimestamp,
 } from './topology/timestamps.ts'
+export type { TimeWindowedKStream } from './topology/windowed.ts'
 
 // Running them
 export { streams, StreamsApp } from './runtime/app.ts'

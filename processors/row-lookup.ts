@@ -1,14 +1,17 @@
 /** How a step reads a table's rows by key. A table that keeps none of its own is read through the one it comes from. */
-import type { KeyValueStoreSpec } from '../state/store.ts'
+import type { Windowed } from '../serdes/windowed.ts'
+import type { KeyValueStoreSpec, StoreSpec, WindowStoreSpec } from '../state/store.ts'
 import type { ProcessorContext } from './processor.ts'
 
 /** The rows of a table, for a step that looks them up. */
 export interface RowLookup<K, V> {
   /** The store that the rows are in: the step declares it. */
-  readonly store: KeyValueStoreSpec<K, unknown>
+  readonly store: StoreSpec
   /** The row of a key in one task; undefined where there is none. */
-  open(context: Pick<ProcessorContext<unknown, unknown>, 'store'>): (key: K) => V | undefined
+  open(context: StoresOfTask): (key: K) => V | undefined
 }
+
+type StoresOfTask = Pick<ProcessorContext<unknown, unknown>, 'store' | 'windowStore'>
 
 /** The rows of a store as they are. */
 export function storedRows<K, V>(store: KeyValueStoreSpec<K, V>): RowLookup<K, V> {
@@ -17,6 +20,17 @@ export function storedRows<K, V>(store: KeyValueStoreSpec<K, V>): RowLookup<K, V
     open: (context) => {
       const rows = context.store(store)
       return (key) => rows.get(key)
+    },
+  }
+}
+
+/** The rows of a store of windows, by the key in its window. */
+export function storedWindows<K, V>(store: WindowStoreSpec<K, V>): RowLookup<Windowed<K>, V> {
+  return {
+    store,
+    open: (context) => {
+      const windows = context.windowStore(store)
+      return ({ key, startMs }) => windows.fetch(key, startMs)?.value
     },
   }
 }

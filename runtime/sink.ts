@@ -44,14 +44,19 @@ export function sinkProcess(parts: SinkParts): ProcessRecord<unknown, unknown> {
 }
 
 function partitioner(parts: SinkParts): (key: unknown, keyBytes: Buffer | null) => Partition {
-  const { node, partitions, sourcePartitions, taskPartition } = parts
+  const { node, serdes, partitions, sourcePartitions, taskPartition } = parts
   // A record without a key has no place of its own; its task's keeps the order it came in.
   const here = asPartition(taskPartition % partitions)
   if (sourcePartitions === partitions && node.partitionBy === undefined) return () => here
   const partitionBy = node.partitionBy ?? node.inheritedPartitionBy
+  // All windows of a key go where the key goes.
+  const { timeBytes = 0 } = serdes.key
   return (key, keyBytes) => {
     if (keyBytes === null) return here
-    const chosen = partitionBy === undefined ? keyBytes : Buffer.from(partitionBy(key), 'utf8')
+    const chosen =
+      partitionBy === undefined
+        ? keyBytes.subarray(0, keyBytes.length - timeBytes)
+        : Buffer.from(partitionBy(key), 'utf8')
     return asPartition(partitionForKey(chosen, partitions))
   }
 }

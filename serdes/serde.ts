@@ -47,6 +47,8 @@ export interface OpenSerde<T> {
    * equal keys differ.
    */
   readonly prefix: Buffer
+  /** Of keys in windows: how many bytes at the end say when, and not whose. A partition is chosen without them. Default 0. */
+  readonly timeBytes?: number
 }
 
 /** Thrown by `deserialize` where the writer's schema is not here yet: await `load()`, then call again. */

@@ -88,12 +88,14 @@ function windowed<K>(serde: Serde<K>, format: Format): Serde<Windowed<K>> {
 
 class OpenWindowed<K> implements OpenSerde<Windowed<K>> {
   readonly prefix: Buffer
+  readonly timeBytes: number
   readonly #key: OpenSerde<K>
   readonly #format: Format
   readonly #context: SerdeContext
 
   constructor(key: OpenSerde<K>, format: Format, context: SerdeContext) {
     this.prefix = key.prefix
+    this.timeBytes = format.bytes
     this.#key = key
     this.#format = format
     this.#context = context

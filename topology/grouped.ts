@@ -1,18 +1,19 @@
 /** A stream whose records are taken together by their key. */
 import { aggregate, reduce, type Aggregation } from '../processors/aggregate.ts'
 import { count } from '../processors/count.ts'
+import type { TimeWindows } from '../processors/time-windows.ts'
 import { int64 } from '../serdes/primitives.ts'
 import type { KeyValueStoreSpec } from '../state/store.ts'
+import { attachAggregate, skipDescribedCount, type AggregateStep } from './attach-aggregate.ts'
 import type { Keyed, StreamFacts, ValueSerde } from './facts.ts'
-import type { AnyProcessorSpec, AnySerde } from './graph.ts'
 import { PREFIX } from './naming.ts'
 import type { AggregateOptions, CountOptions, ReduceOptions } from './options.ts'
-import { byKey, sourceBehind } from './repartition.ts'
-import { keySerde, valueSerde } from './requirements.ts'
+import { valueSerde } from './requirements.ts'
 import { storeOf } from './store-step.ts'
-import { valueChanged, type GroupState, type StreamState } from './stream-state.ts'
+import type { GroupState } from './stream-state.ts'
 import { keptRows } from './table-rows.ts'
 import { KTable, type MakeStream } from './table.ts'
+import { TimeWindowedKStream } from './windowed.ts'
 
 /** What `groupByKey` and `groupBy` answer. Its V is what the records carry. */
 export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
@@ -30,11 +31,9 @@ export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
 
   /** How many records each key has had. Records without key or value do not count. */
   count(options: CountOptions = {}): KTable<K, bigint, Keyed, never> {
-    // Kafka Streams takes an index for a store that was described but not named, then another for
-    // the name it makes; an author's changelogs have to keep their names when a pipeline moves here.
-    const isDescribed = options.persistent !== undefined || options.logged !== undefined
-    if (options.store === undefined && isDescribed) this.#state.draft.naming.skip()
-    return this.#keep<bigint, never>(PREFIX.aggregate, {
+    skipDescribedCount(this.#state, options)
+    return this.#keep<bigint, never>({
+      prefix: PREFIX.aggregate,
       options,
       value: () => int64,
       specOf: (node, rows) => count<K, V>(node, rows),
@@ -55,7 +54,8 @@ export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
     reducer: (aggregate: V, value: V, key: K) => V | null,
     options: ReduceOptions<V> = {},
   ): KTable<K, V, Keyed> {
-    return this.#keep<V, null>(PREFIX.reduce, {
+    return this.#keep<V, null>({
+      prefix: PREFIX.reduce,
       options,
       value: (node) => valueSerde(this.#state, node, { given: options.value, option: 'value' }),
       specOf: (node, rows) => reduce(node, rows, reducer),
@@ -67,48 +67,27 @@ export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
     aggregation: Aggregation<K, V, A>,
     options: AggregateOptions<A>,
   ): KTable<K, A, Keyed> {
-    return this.#keep<A, null>(PREFIX.aggregate, {
+    return this.#keep<A, null>({
+      prefix: PREFIX.aggregate,
       options,
       value: () => options.value,
       specOf: (node, rows) => aggregate(node, rows, aggregation),
     })
   }
 
-  #keep<A, Gone extends null>(
-    prefix: string,
-    step: {
-      readonly options: CountOptions
-      readonly value: (node: string) => AnySerde
-      readonly specOf: (node: string, rows: KeyValueStoreSpec<K, A>) => AnyProcessorSpec
-    },
-  ): KTable<K, A, Keyed, Gone> {
-    const { naming } = this.#state.draft
-    const { options } = step
-    const store = naming.store(prefix, options.store)
-    const node = naming.step(prefix, options.name)
-    const key = keySerde(this.#state, node)
-    const value = step.value(node)
-    const rows = storeOf<K, A>(store, { options, key, value })
-    const state = this.#byKey(store, node)
-    state.draft.addProcessor({
-      spec: step.specOf(node, rows),
-      parents: [state.node],
-      keyed: true,
-    })
-    return new KTable(
-      { ...valueChanged(state, node, value), key, rows: keptRows(rows) },
-      this.#streamOf,
-    )
+  /** The records cut into windows by their timestamps, each window to be put together by itself. */
+  windowedBy(windows: TimeWindows): TimeWindowedKStream<K, V, F> {
+    return new TimeWindowedKStream(this.#state, windows, this.#streamOf)
   }
 
-  /** The stream in the partitions of its keys: by way of a topic named after the group, else after the store. */
-  #byKey(store: string, node: string): StreamState {
-    const { group } = this.#state
-    return byKey(this.#state, () => ({
-      prefix: group ?? store,
-      key: keySerde(this.#state, node),
-      value: valueSerde(this.#state, node, { option: 'value' }),
-      reused: group === undefined ? undefined : sourceBehind(this.#state, group),
-    }))
+  #keep<A, Gone extends null>(
+    step: Omit<AggregateStep<KeyValueStoreSpec<K, A>>, 'rowsOf'>,
+  ): KTable<K, A, Keyed, Gone> {
+    const { options } = step
+    const { state, rows } = attachAggregate<KeyValueStoreSpec<K, A>>(this.#state, {
+      ...step,
+      rowsOf: (store, serdes) => storeOf<K, A>(store, { options, ...serdes }),
+    })
+    return new KTable({ ...state, rows: keptRows(rows) }, this.#streamOf)
   }
 }

@@ -127,6 +127,24 @@ export interface AggregateOptions<A> extends StoreStep {
   readonly value: Serde<A>
 }
 
+/** Where a step keeps its windows. */
+export interface WindowStoreStep extends StoreStep {
+  /**
+   * How long a window can be read after its start, by the times of windows; at least their size and
+   * grace, which is the default. Records come no later for it.
+   */
+  readonly retentionMs?: number
+}
+
+/** How a windowed count is kept. */
+export type WindowedCountOptions = WindowStoreStep
+
+/** How a windowed reduction is kept. */
+export interface WindowedReduceOptions<V> extends WindowStoreStep, ReduceOptions<V> {}
+
+/** How a windowed aggregate is kept. */
+export interface WindowedAggregateOptions<A> extends WindowStoreStep, AggregateOptions<A> {}
+
 /** How the rows of a group become one value. */
 export interface TableAggregator<K, V, A> {
   /** The value of a group before its first row. */

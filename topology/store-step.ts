@@ -1,7 +1,7 @@
 /** The store that a step keeps its rows in, as its author described it. */
 import type { Serde } from '../serdes/serde.ts'
-import type { KeyValueStoreSpec } from '../state/store.ts'
-import type { StoreStep } from './options.ts'
+import type { KeyValueStoreSpec, WindowStoreSpec } from '../state/store.ts'
+import type { StoreStep, WindowStoreStep } from './options.ts'
 
 /** What a store is made of. */
 export interface StoreParts<K, V> {
@@ -15,4 +15,14 @@ export function storeOf<K, V>(name: string, parts: StoreParts<K, V>): KeyValueSt
   const { options, key, value } = parts
   const { persistent = true, logged = true } = options
   return { kind: 'key-value', name, key, value, persistent, logged }
+}
+
+/** The store of windows of that name, which are kept for at least `leastMs`. */
+export function windowStoreOf<K, V>(
+  name: string,
+  parts: StoreParts<K, V> & { readonly options: WindowStoreStep },
+  { sizeMs, leastMs }: { readonly sizeMs: number; readonly leastMs: number },
+): WindowStoreSpec<K, V> {
+  const { retentionMs = leastMs } = parts.options
+  return { ...storeOf(name, parts), kind: 'window', sizeMs, retentionMs }
 }

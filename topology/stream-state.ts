@@ -1,5 +1,6 @@
 /** What is known of a stream or table while a topology is being declared, and what each kind of step does to it. */
 import type { SerdeUse } from '../processors/processor.ts'
+import type { Windowed } from '../serdes/windowed.ts'
 import type { Draft } from './draft.ts'
 import type { AnySerde, PartitionBy } from './graph.ts'
 
@@ -52,6 +53,15 @@ export function keyChanged(
     keyChangedBy: state.keyChangedBy ?? node,
     unchangedFrom: undefined,
   }
+}
+
+/** Behind a step that puts keys into windows: each stays in its partition, and a sink that has to choose one goes by the key alone. */
+export function keyInWindow(state: StreamState, key: AnySerde): StreamState {
+  const origin = state.unchangedFrom
+  const partitionBy = origin?.partitionBy
+  if (origin === undefined || partitionBy === undefined) return { ...state, key }
+  const ofKey: PartitionBy<Windowed<unknown>> = (windowed) => partitionBy(windowed.key)
+  return { ...state, key, unchangedFrom: { ...origin, partitionBy: ofKey } }
 }
 
 /** Behind a step that changes both. */

@@ -15,6 +15,7 @@ export function validate(name: string, nodes: readonly GraphNode[]): readonly To
     ...illegalName(name, 'the topology'),
     ...nodeNames(nodes),
     ...storeNames(nodes),
+    ...retentions(nodes),
     ...sources(name, nodes),
     ...coPartitioning(nodes),
     ...loops(nodes),
@@ -61,6 +62,23 @@ function storeNames(nodes: readonly GraphNode[]): TopologyProblem[] {
     }
   }
   return problems
+}
+
+/** A store that an author declares keeps each entry at least as long as one read looks back. */
+function retentions(nodes: readonly GraphNode[]): TopologyProblem[] {
+  const stores = nodes.flatMap((node) =>
+    node.kind === 'processor' ? (node.spec.stores ?? []) : [],
+  )
+  return [...new Set(stores)].flatMap((store) => {
+    if (store.kind === 'key-value') return []
+    const { name, retentionMs } = store
+    const leastMs = store.kind === 'window' ? store.sizeMs : 1
+    if (Number.isSafeInteger(retentionMs) && retentionMs >= leastMs) return []
+    const message =
+      `it keeps entries for ${retentionMs} ms. Give a whole number of milliseconds, at least 1 and at ` +
+      'least as long as a window lasts'
+    return [problem('MILLRACE_TOPOLOGY_ILLEGAL_RETENTION', name, message)]
+  })
 }
 
 function sources(name: string, nodes: readonly GraphNode[]): TopologyProblem[] {

@@ -99,6 +99,7 @@ export async function runOperator<K, V, L, W>(
   }
   const logic = spec.create(context)
   const process = typeof logic === 'function' ? logic : logic.process
+  if (typeof logic !== 'function') await logic.open?.()
   return {
     send: (key, value, timestamp = 0, headers = NO_HEADERS) =>
       process(new StreamRecord(key, value, timestamp, headers)),

@@ -72,6 +72,8 @@ const DIFFERENT: ReadonlySet<string> = new Set([
   'count-filter',
   'count-map-filter',
   'count-group-count',
+  'window-filter',
+  'window-group-count',
 ])
 
 /** Without the removals of what is not there. */

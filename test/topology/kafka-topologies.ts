@@ -2,7 +2,9 @@
  * The topologies whose outputs Kafka Streams 4.1.0 was asked for (kafka-outputs.txt), by name. Each
  * reads `in` and, for tables, `t`, and writes `out`.
  */
+import { hopping, tumbling } from '../../processors/time-windows.ts'
 import { text } from '../../serdes/primitives.ts'
+import { describeWindowed, type Windowed } from '../../serdes/windowed.ts'
 import { topology, type TopologyBuilder } from '../../topology/builder.ts'
 import type { Topology } from '../../topology/graph.ts'
 import type { KStream } from '../../topology/stream.ts'
@@ -44,6 +46,14 @@ function ticks(context: ProcessorContext<string, string>, everyMs: number, name:
     left -= 1
     if (left === 0) schedule.cancel()
   })
+}
+
+/** A table of windows as a stream of texts. */
+function inText<V>(table: AnyTable<Windowed<string>, V>): KStream<string, string> {
+  return table
+    .toStream()
+    .selectKey(({ key }) => describeWindowed(key), { key: text })
+    .mapValues((value) => (value === null ? value : String(value)) as string)
 }
 
 type Out = KStream<string, string> | AnyTable<string, bigint> | AnyTable<string, string>
@@ -137,6 +147,63 @@ const programs: Record<string, (from: In) => Out | readonly Out[]> = {
       .count()
       .groupBy((count, key) => [String(count), key], SERDES)
       .count(),
+  'window-count': ({ stream }) => inText(stream().groupByKey().windowedBy(tumbling(10)).count()),
+  'window-count-grace': ({ stream }) =>
+    inText(
+      stream()
+        .groupByKey()
+        .windowedBy(tumbling(10, { graceMs: 7 }))
+        .count(),
+    ),
+  'window-aggregate': ({ stream }) =>
+    inText(
+      stream()
+        .groupByKey()
+        .windowedBy(hopping(10, 4, { graceMs: 3 }))
+        .aggregate(
+          {
+            initial: () => '<',
+            add: (sum, value: string | null) => (sum.length > 6 ? null : sum + (value ?? '~')),
+          },
+          { value: text },
+        ),
+    ),
+  'window-reduce': ({ stream }) =>
+    inText(
+      stream()
+        .groupByKey()
+        .windowedBy(hopping(9, 3, { graceMs: 20 }))
+        .reduce((sum, value: string | null) => (value === null ? null : joined(sum, value))),
+    ),
+  'window-by-value': ({ stream }) =>
+    inText(
+      stream()
+        .groupBy(({ value }) => groupOf(value), { key: text })
+        .windowedBy(tumbling(12, { graceMs: 1 }))
+        .count(),
+    ),
+  'window-filter': ({ stream }) =>
+    inText(
+      stream()
+        .groupByKey()
+        .windowedBy(tumbling(10, { graceMs: 5 }))
+        .count()
+        .filter((count) => count % 2n === 0n),
+    ),
+  'window-group-count': ({ stream }) =>
+    stream()
+      .groupByKey()
+      .windowedBy(tumbling(10, { graceMs: 5 }))
+      .count()
+      .groupBy((count, window) => [String(count), describeWindowed(window)], SERDES)
+      .count(),
+  'window-kept-long': ({ stream }) =>
+    inText(
+      stream()
+        .groupByKey()
+        .windowedBy(tumbling(10, { graceMs: 2 }))
+        .count({ store: 'kept', retentionMs: 500 }),
+    ),
   split: ({ stream }) => {
     const { one, other } = stream()
       .split({ name: 's-' })

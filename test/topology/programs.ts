@@ -3,6 +3,8 @@
  * `call stream name …`, streams and tables by the number of the call that made them, `-` for a
  * name that was not given.
  */
+import { hopping } from '../../processors/time-windows.ts'
+import { joinWindows } from '../../processors/join-windows.ts'
 import { text } from '../../serdes/primitives.ts'
 import type { KeyValueStoreSpec } from '../../state/store.ts'
 import { topology, type TopologyBuilder } from '../../topology/builder.ts'
@@ -11,9 +13,10 @@ import type { KBranchedStream } from '../../topology/branched.ts'
 import type { StreamFacts } from '../../topology/facts.ts'
 import type { KGroupedTable } from '../../topology/grouped-table.ts'
 import type { KGroupedStream } from '../../topology/grouped.ts'
-import type { CountOptions, Named } from '../../topology/options.ts'
+import type { CountOptions, Named, StreamJoinStep } from '../../topology/options.ts'
 import type { KStream } from '../../topology/stream.ts'
 import type { KTable } from '../../topology/table.ts'
+import type { TimeWindowedKStream } from '../../topology/windowed.ts'
 
 type Stream = KStream<string, string>
 type Table = KTable<string, string>
@@ -93,6 +96,10 @@ function call(
         ...named,
         ...JOIN,
       }) as Stream
+    case 'sjoin': {
+      const step = { ...SIDES, ...named, ...storeStep(fourth), windows: WINDOWS }
+      return joinStreams(at(subject), at(third), more[0] ?? '', step)
+    }
     case 'tgroup': {
       const grouped = table().groupBy<string, string>((value, key) => [key, value], {
         ...SERDES,
@@ -106,6 +113,16 @@ function call(
       const one = aggregate(grouped, kind, { ...named, ...storeStep(third) })
       return second === undefined ? one : [one, aggregate(grouped, second, {})]
     }
+    case 'windowed':
+      return windowed(
+        at(subject),
+        {
+          ...named,
+          ...storeStep(third),
+          ...(fourth === '-' ? {} : { group: fourth }),
+        },
+        more,
+      )
     case 'countGrouped':
     case 'reduce':
     case 'aggregate': {
@@ -119,11 +136,52 @@ function call(
 }
 
 const JOIN = { key: text, left: text } as const
+const SIDES = { ...JOIN, right: text } as const
+const WINDOWS = joinWindows(100, { graceMs: 10 })
+
+// eslint-disable-next-line max-params -- the two sides, how, and with what.
+function joinStreams(
+  left: Stream,
+  right: Stream,
+  kind: string,
+  step: StreamJoinStep<string, string, string, string> & typeof SIDES,
+): Stream {
+  if (kind === 'join') return left.join(right, first, step) as Stream
+  if (kind === 'leftJoin') return left.leftJoin(right, first, step) as Stream
+  return left.outerJoin(right, (value) => value ?? '', step) as Stream
+}
 
 const first = (value: string): string => value
 
 function nameOf(name: string): Named {
   return name === '-' ? {} : { name }
+}
+
+/** `byKey` or `groupBy`, the kind of the step, `u` where its store is described, and the kind of a second step. */
+function windowed(
+  stream: Stream,
+  { group, ...options }: CountOptions & { readonly group?: string },
+  [by, kind = '', logged, second]: readonly string[],
+): Table | readonly Table[] {
+  const named = { ...SERDES, ...(group === undefined ? {} : { name: group }) }
+  const grouped =
+    by === 'byKey' ? stream.groupByKey(named) : stream.groupBy(({ key }) => key, named)
+  const windows = grouped.windowedBy(hopping(10, 4, { graceMs: 5 }))
+  const described = logged === 'u' ? { logged: false } : {}
+  const one = aggregateWindows(windows, kind, { ...options, ...described })
+  return second === undefined ? one : [one, aggregateWindows(windows, second, {})]
+}
+
+function aggregateWindows(
+  windows: TimeWindowedKStream<string, string>,
+  kind: string,
+  options: CountOptions,
+): Table {
+  const initial = (): string => ''
+  if (kind === 'count') return windows.count(options) as unknown as Table
+  if (kind === 'reduce') return windows.reduce(first, options) as unknown as Table
+  const step = { ...options, value: text }
+  return windows.aggregate({ initial, add: first }, step) as unknown as Table
 }
 
 function storeStep(name: string): { readonly store?: string } {

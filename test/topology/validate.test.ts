@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import type { FunctionEnricher } from '../../processors/enricher.ts'
 import type { Reference } from '../../processors/payloads.ts'
 import { referenceSerde } from '../../processors/reference-serde.ts'
+import { tumbling } from '../../processors/time-windows.ts'
 import { json } from '../../serdes/json.ts'
 import { text } from '../../serdes/primitives.ts'
-import type { KeyValueStoreSpec } from '../../state/store.ts'
+import type { KeyValueStoreSpec, WindowStoreSpec } from '../../state/store.ts'
 import { topology, type TopologyBuilder } from '../../topology/builder.ts'
 import { checkPartitions } from '../../topology/partitions.ts'
 import { TopologyError, type TopologyProblem } from '../../topology/problem.ts'
@@ -17,6 +18,13 @@ const STORE: KeyValueStoreSpec<string, string> = {
   ...SERDES,
   persistent: true,
   logged: true,
+}
+const WINDOWS: WindowStoreSpec<string, string> = {
+  ...STORE,
+  kind: 'window',
+  name: 'windows',
+  sizeMs: 10,
+  retentionMs: 10,
 }
 const enricher: FunctionEnricher<string, string, string> = {
   kind: 'function',
@@ -83,6 +91,33 @@ const table: readonly (readonly [
         .filter(() => true, { name: 'f' })
         .filter(() => true, { name: 'g' })
         .to('b'),
+  ],
+  [
+    'windows that take records for longer than they are kept',
+    'ILLEGAL_RETENTION',
+    'kept',
+    'at least that, or none',
+    ({ stream }) => {
+      const windows = tumbling(10, { graceMs: 5 })
+      stream('a', SERDES).groupByKey().windowedBy(windows).count({ store: 'kept', retentionMs: 14 })
+    },
+    ({ stream }) => {
+      const windows = tumbling(10, { graceMs: 5 })
+      stream('a', SERDES).groupByKey().windowedBy(windows).count({ store: 'kept', retentionMs: 15 })
+    },
+  ],
+  [
+    "an author's store that keeps windows for less than they last",
+    'ILLEGAL_RETENTION',
+    'windows',
+    'as long as a window lasts',
+    ({ stream }) => {
+      const stores = [{ ...WINDOWS, retentionMs: 9 }]
+      stream('a', SERDES).process({ stores, create: () => () => {} })
+    },
+    ({ stream }) => {
+      stream('a', SERDES).process({ stores: [WINDOWS], create: () => () => {} })
+    },
   ],
   [
     'two stores of one name',
