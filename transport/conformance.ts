@@ -10,6 +10,8 @@
 import { ADMIN_CASES } from './conformance-admin.ts'
 import { CLEANING_CASES } from './conformance-cleaning.ts'
 import { FENCING_CASES } from './conformance-fencing.ts'
+import { GROUP_FENCING_CASES } from './conformance-group-fencing.ts'
+import { GROUP_CASES } from './conformance-groups.ts'
 import { OFFSET_CASES } from './conformance-offsets.ts'
 import { PREFETCH_CASES } from './conformance-prefetch.ts'
 import { PRODUCING_CASES } from './conformance-producing.ts'
@@ -32,6 +34,8 @@ const SHARABLE_CASES: readonly ConformanceCase[] = [
   ...TRANSACTION_CASES,
   ...FENCING_CASES,
   ...OFFSET_CASES,
+  ...GROUP_CASES,
+  ...GROUP_FENCING_CASES,
   ...ADMIN_CASES,
   ...CLEANING_CASES,
 ]

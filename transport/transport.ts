@@ -2,7 +2,7 @@
  * The log port: a partitioned append-only log as a streams runtime needs it. Small on purpose, and
  * shaped by the record loop rather than by a client library: manual assignment, batches handed out
  * without waiting, sends without waiting, errors of four kinds. Groups are not the reader's
- * business. Every implementation passes transport/conformance.ts, which covers each sentence here.
+ * business (transport/membership.ts has them). Every implementation passes transport/conformance.ts, which covers each sentence here.
  */
 import type { Headers, LogRecord } from '../model/record.ts'
 import type {
@@ -12,12 +12,15 @@ import type {
   Topic,
   TopicPartition,
 } from '../model/position.ts'
+import type { GroupMemberDescription, Membership, MembershipOptions } from './membership.ts'
 
 /** A log: Kafka, the embedded log of one machine, or the memory log of tests. */
 export interface Transport extends AsyncDisposable {
   readonly admin: Admin
   openReader(options: ReaderOptions): Reader
   openProducer(options: ProducerOptions): Producer
+  /** A member of a group, which joins when it is started. Closing the log lets it leave. */
+  openMembership(options: MembershipOptions): Membership
 }
 
 /** read_committed hides records of aborted and of open transactions; read_uncommitted shows all. */
@@ -80,8 +83,18 @@ export interface Admin {
     groupId: string,
     partitions: readonly TopicPartition[],
   ): Promise<readonly (CommittedOffset | undefined)[]>
-  /** Commits offsets outside any transaction (at-least-once). */
-  commitOffsets(groupId: string, offsets: readonly CommittedOffset[]): Promise<void>
+  /**
+   * Commits offsets outside any transaction (at-least-once), on behalf of a member where one is
+   * given. MILLRACE_GROUP_FENCED (kind abortable) where the group does not have that member in that
+   * generation, and where no member is given while the group has some.
+   */
+  commitOffsets(
+    groupId: string,
+    offsets: readonly CommittedOffset[],
+    member?: GroupMetadata,
+  ): Promise<void>
+  /** The members of a group and what they were last assigned; none where there is no such group. */
+  describeGroup(groupId: string): Promise<readonly GroupMemberDescription[]>
 }
 
 // --------------------------------------------------------------------------------------- reader
@@ -199,7 +212,12 @@ export interface Producer extends AsyncDisposable {
   readonly bufferedBytes: number
   /** Waits until every record sent before is acknowledged. Returns the offset of the last acknowledged record of each partition since the previous flush. */
   flush(): Promise<readonly PartitionOffset[]>
-  /** Puts a group's offsets into the open transaction: they become visible with its records or not at all. */
+  /**
+   * Puts a group's offsets into the open transaction: they become visible with its records or not at
+   * all. MILLRACE_GROUP_FENCED (kind abortable) where the group does not have that member in that
+   * generation; the last generation counts until all have joined the next. Without a member (-1 and
+   * an empty id) they are taken whoever is in the group.
+   */
   sendOffsets(offsets: readonly CommittedOffset[], group: GroupMetadata): Promise<void>
   /**
    * Commits; on return records and offsets are visible. With kind `retriable` the outcome is

@@ -223,8 +223,10 @@ describe('a commit', () => {
             }
             await transport.admin.commitOffsets(group, offsets)
           },
+          describeGroup: async (group) => await transport.admin.describeGroup(group),
         },
         openReader: (options) => transport.openReader(options),
+        openMembership: (options) => transport.openMembership(options),
         openProducer: (options) => transport.openProducer(options),
         [Symbol.asyncDispose]: async () => await transport[Symbol.asyncDispose](),
       }),

@@ -14,6 +14,7 @@ export function gated(transport: Transport, gate: ProducerGate): Transport {
   return {
     admin: transport.admin,
     openReader: (options) => transport.openReader(options),
+    openMembership: (options) => transport.openMembership(options),
     openProducer: (options) => {
       const producer = transport.openProducer(options)
       return options.transactionalId === undefined ? producer : gatedProducer(producer, gate)

@@ -201,6 +201,7 @@ function withProducers(transport: Transport, change: (producer: Producer) => Pro
   return {
     admin: transport.admin,
     openReader: (options) => transport.openReader(options),
+    openMembership: (options) => transport.openMembership(options),
     openProducer: (options) => change(transport.openProducer(options)),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   }

@@ -1,15 +1,19 @@
 /** The administration of an embedded log, as questions to whoever holds it. */
 import type { Clock } from '../../model/clock.ts'
 import type { Offset, PartitionOffset, Topic, TopicPartition } from '../../model/position.ts'
+import { describeMembers } from '../group-bytes.ts'
+import type { GroupMemberDescription } from '../membership.ts'
 import type {
   Admin,
   CommittedOffset,
+  GroupMetadata,
   Isolation,
   LogEnd,
   NewTopic,
   TopicDescription,
 } from '../transport.ts'
 import type { LogBroker } from './broker.ts'
+import { bytesOf } from './bytes-as-text.ts'
 
 /** Asks a broker. */
 export class BrokerAdmin implements Admin {
@@ -58,7 +62,18 @@ export class BrokerAdmin implements Admin {
     return offsets.map((offset) => offset ?? undefined)
   }
 
-  async commitOffsets(groupId: string, offsets: readonly CommittedOffset[]): Promise<void> {
-    await this.#broker.ask('commitOffsets', { groupId, offsets })
+  async commitOffsets(
+    groupId: string,
+    offsets: readonly CommittedOffset[],
+    member: GroupMetadata = { groupId, generation: -1, memberId: '' },
+  ): Promise<void> {
+    await this.#broker.ask('commitOffsets', { group: { ...member, groupId }, offsets })
+  }
+
+  async describeGroup(groupId: string): Promise<readonly GroupMemberDescription[]> {
+    const members = await this.#broker.ask('describeGroup', { groupId })
+    return describeMembers(
+      members.map((member) => ({ ...member, assignment: bytesOf(member.assignment) })),
+    )
   }
 }

@@ -8,6 +8,16 @@
  * count is what exactly-once forbids. All else may be asked again of the next holder.
  */
 import type { Offset, PartitionOffset, Topic, TopicPartition } from '../../model/position.ts'
+import type {
+  DescribedMember,
+  GenerationRequest,
+  HeartbeatAnswer,
+  JoinAnswer,
+  JoinRequest,
+  MemberOfGroup,
+  SyncAnswer,
+  SyncRequest,
+} from '../group-requests.ts'
 import type { PartitionSource } from '../prefetch.ts'
 import type {
   CommittedOffset,
@@ -17,6 +27,7 @@ import type {
   NewTopic,
   TopicDescription,
 } from '../transport.ts'
+import type { TextOf } from './bytes-as-text.ts'
 import type { Outcome } from './partition-log.ts'
 import type { Append } from './partition-writer.ts'
 import type { ProducerIdentity } from './producers.ts'
@@ -59,7 +70,10 @@ export interface Questions {
     readonly answer: readonly (CommittedOffset | null)[]
   }
   commitOffsets: {
-    readonly request: { readonly groupId: string; readonly offsets: readonly CommittedOffset[] }
+    readonly request: {
+      readonly group: GroupMetadata
+      readonly offsets: readonly CommittedOffset[]
+    }
     readonly answer: null
   }
   initProducer: { readonly request: InitRequest; readonly answer: ProducerIdentity }
@@ -75,6 +89,15 @@ export interface Questions {
       readonly group: GroupMetadata
     }
     readonly answer: null
+  }
+  /** The requests of a group's members; bytes in them travel as base64. */
+  joinGroup: { readonly request: TextOf<JoinRequest>; readonly answer: TextOf<JoinAnswer> }
+  syncGroup: { readonly request: TextOf<SyncRequest>; readonly answer: TextOf<SyncAnswer> }
+  heartbeat: { readonly request: GenerationRequest; readonly answer: HeartbeatAnswer }
+  leaveGroup: { readonly request: MemberOfGroup; readonly answer: null }
+  describeGroup: {
+    readonly request: { readonly groupId: string }
+    readonly answer: TextOf<readonly DescribedMember[]>
   }
   /** Compacts all that is stable of a partition now. */
   compact: { readonly request: TopicPartition; readonly answer: null }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { asPartition, type Topic, type TopicPartition } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
 import type { TopicFacts } from './broker.ts'
+import { GroupCoordinator } from '../group-coordinator.ts'
 import { logClosed, topicExists, unknownPartition } from '../log-errors.ts'
 import type { NewTopic, TopicConfig } from '../transport.ts'
 import { Cleaner, type CleanerOptions } from './cleaner.ts'
@@ -50,6 +51,7 @@ export interface EmbeddedLogParts {
 export class EmbeddedLog implements AsyncDisposable {
   readonly producers: Producers
   readonly groups: GroupOffsets
+  readonly members: GroupCoordinator
   readonly cleaner: Cleaner
   readonly #parts: EmbeddedLogParts
   readonly #topics: Map<Topic, TopicLog>
@@ -60,6 +62,7 @@ export class EmbeddedLog implements AsyncDisposable {
     this.#parts = parts
     this.producers = parts.producers
     this.groups = parts.groups
+    this.members = new GroupCoordinator(parts.resources.clock)
     this.#topics = parts.topics
     const partitions = (): Iterable<PartitionLog> => this.#partitions()
     this.cleaner = new Cleaner({ ...parts.cleaning, clock: parts.resources.clock, partitions })
@@ -148,6 +151,7 @@ export class EmbeddedLog implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const failure = logClosed(`embedded log in ${this.#parts.path}`)
+    this.members.close(failure)
     await this.cleaner.stop()
     await this.producers.close()
     for (const partition of this.#partitions()) await partition.stop(failure)

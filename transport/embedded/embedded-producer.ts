@@ -82,7 +82,13 @@ export class EmbeddedProducer implements Producer {
     const identity = this.#assertInitialized()
     this.#throwFailure(identity)
     const scope = this.#scope
-    await this.#broker.ask('addOffsets', { identity, offsets, group }, { scope })
+    try {
+      await this.#broker.ask('addOffsets', { identity, offsets, group }, { scope })
+    } catch (error) {
+      // Else its records could be committed without the offsets that they come from.
+      if (error instanceof TransportError && error.kind === 'abortable') this.#queue.fail(error)
+      throw error
+    }
   }
 
   async commit(): Promise<void> {

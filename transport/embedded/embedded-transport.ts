@@ -1,6 +1,8 @@
-/** The log port over an embedded log: its administration, readers and producers, wherever it is held. */
+/** The log port over an embedded log: its administration, readers, producers and members, wherever it is held. */
 import type { Clock } from '../../model/clock.ts'
 import type { TopicPartition } from '../../model/position.ts'
+import { GroupMembership } from '../group-member.ts'
+import type { Membership, MembershipOptions } from '../membership.ts'
 import { PrefetchingReader } from '../prefetch.ts'
 import type {
   Admin,
@@ -11,6 +13,7 @@ import type {
   Transport,
 } from '../transport.ts'
 import { BrokerAdmin } from './broker-admin.ts'
+import { BrokerCoordinator } from './broker-coordinator.ts'
 import type { LogBroker } from './broker.ts'
 import { EmbeddedProducer } from './embedded-producer.ts'
 import type { EmbeddedLogLimits } from './limits.ts'
@@ -54,6 +57,17 @@ export class EmbeddedTransport implements Transport {
     return producer
   }
 
+  openMembership(options: MembershipOptions): Membership {
+    const { broker, clock } = this.#parts
+    broker.assertOpen()
+    const onClose = (): boolean => this.#opened.delete(membership)
+    const coordinator = new BrokerCoordinator(broker)
+    const parts = { coordinator, clock, admin: this.admin, onClose }
+    const membership: Membership = new GroupMembership(options, parts)
+    this.#opened.add(membership)
+    return membership
+  }
+
   /** Compacts all that is stable of a partition now, whatever its topic's policy says: for tests, and before a copy is taken. */
   async compact(of: TopicPartition): Promise<void> {
     await this.#parts.broker.ask('compact', of)
@@ -70,7 +84,7 @@ export class EmbeddedTransport implements Transport {
     return this.#closed
   }
 
-  /** Readers and producers first, the log in any case. */
+  /** What was opened from it first, the log in any case. */
   async #close(): Promise<void> {
     await using _owner = this.#parts.owner
     const closing = await Promise.allSettled(

@@ -15,6 +15,7 @@ import type {
   TopicFacts,
 } from './broker.ts'
 import type { EmbeddedLog } from './embedded-log.ts'
+import { groupAnswers } from './group-answers.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { BatchPlace, RawRead, StretchRead } from './region.ts'
 import { effectiveConfig } from './topic-policy.ts'
@@ -177,7 +178,9 @@ function answersOf(log: EmbeddedLog, session: object): Answers {
       }),
     committedOffsets: async ({ groupId, partitions }) =>
       log.groups.committed(groupId, partitions).map((offset) => offset ?? null),
-    commitOffsets: async ({ groupId, offsets }) => {
+    commitOffsets: async ({ group, offsets }) => {
+      log.members.assertMayCommit(group, 'alone')
+      const { groupId } = group
       await log.commitOffsets(offsets.map((offset) => ({ groupId, offset })))
       return null
     },
@@ -186,10 +189,13 @@ function answersOf(log: EmbeddedLog, session: object): Answers {
       log.producers.assertOpenTo(identity)
       return null
     },
-    addOffsets: async ({ identity, offsets, group: { groupId } }) => {
-      log.producers.addOffsets(identity, { groupId, offsets }, session)
+    addOffsets: async ({ identity, offsets, group }) => {
+      log.producers.assertOpenTo(identity)
+      log.members.assertMayCommit(group, 'in-transaction')
+      log.producers.addOffsets(identity, { groupId: group.groupId, offsets }, session)
       return null
     },
+    ...groupAnswers(log.members),
     compact: async (of) => {
       await log.cleaner.compact(log.partition(of))
       return null

@@ -88,13 +88,13 @@ export class SendQueue {
     const topic = this.#broker.topic(record.topic)
     const outbox = topic && this.#outbox(topic, record)
     if (topic === undefined || outbox === undefined) {
-      this.#fail(unknownPartition(record, 'abortable'))
+      this.fail(unknownPartition(record, 'abortable'))
       return
     }
     const mostBytes = recordBytesAtMost(record)
     const refusal = this.#refusal(record, topic, mostBytes)
     if (refusal !== undefined) {
-      this.#fail(refusal)
+      this.fail(refusal)
       return
     }
     this.#queuedBytes += outbox.add(record, mostBytes)
@@ -132,6 +132,11 @@ export class SendQueue {
   resume(): void {
     this.#isHeld = false
     if (this.#queuedBytes > 0) this.#pumpSoon()
+  }
+
+  /** Something that belongs to the transaction did not come into it. */
+  fail(error: Error): void {
+    this.#failure ??= error
   }
 
   /** Forgets what went wrong: it was reported, or its transaction aborted. */
@@ -228,16 +233,12 @@ export class SendQueue {
     } catch (error) {
       outbox.hasFailed = true
       this.#isUncertain ||= isLostOnItsWay(error)
-      this.#fail(asError(error))
+      this.fail(asError(error))
     } finally {
       outbox.writesInFlight -= 1
       this.#bytesInFlight -= bytes
       if (this.#isUrged || this.#queuedBytes >= this.#limits.writeAheadBytes) this.#pump(outbox)
     }
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Clock } from '../../model/clock.ts'
 import type { Topic } from '../../model/position.ts'
 import type { Faults } from './faults.ts'
+import { GroupCoordinator } from '../group-coordinator.ts'
 import { GroupOffsets } from './group-offsets.ts'
 import { Topics } from './topics.ts'
 import { Transactions } from './transactions.ts'
@@ -10,11 +11,18 @@ import { Transactions } from './transactions.ts'
 export class Broker {
   readonly topics: Topics
   readonly groups = new GroupOffsets()
+  readonly members: GroupCoordinator
   readonly transactions: Transactions
 
   constructor(clock: Clock, faults: Faults | undefined) {
     this.topics = new Topics(clock)
-    this.transactions = new Transactions({ clock, groups: this.groups, faults })
+    this.members = new GroupCoordinator(clock)
+    this.transactions = new Transactions({
+      clock,
+      groups: this.groups,
+      members: this.members,
+      faults,
+    })
   }
 
   /** Deletes a topic with the offsets that groups committed for it. */

@@ -30,6 +30,11 @@ export type OperationKind =
   | 'offsets'
   | 'committedOffsets'
   | 'commitOffsets'
+  | 'describeGroup'
+  | 'joinGroup'
+  | 'syncGroup'
+  | 'heartbeat'
+  | 'leaveGroup'
 
 /** One attempt at an operation. */
 export interface Operation {
@@ -40,6 +45,8 @@ export interface Operation {
   readonly at?: TopicPartition
   /** Of a transactional producer's operation. */
   readonly transactionalId?: string
+  /** Of a member's request. */
+  readonly groupId?: string
 }
 
 /** What happens to an operation. Everything left out goes well. */
@@ -179,6 +186,6 @@ function lost(operation: Omit<Operation, 'connection'>): TransportError {
   })
 }
 
-function placeOf({ at, transactionalId }: Omit<Operation, 'connection'>): string {
-  return at === undefined ? (transactionalId ?? 'the log') : describePartition(at)
+function placeOf({ at, transactionalId, groupId }: Omit<Operation, 'connection'>): string {
+  return at === undefined ? (transactionalId ?? groupId ?? 'the log') : describePartition(at)
 }

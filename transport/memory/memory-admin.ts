@@ -1,8 +1,11 @@
 /** The admin calls of a memory log: each one operation on the line. */
 import type { Offset, PartitionOffset, Topic, TopicPartition } from '../../model/position.ts'
+import { describeMembers } from '../group-bytes.ts'
+import type { GroupMemberDescription } from '../membership.ts'
 import type {
   Admin,
   CommittedOffset,
+  GroupMetadata,
   Isolation,
   LogEnd,
   NewTopic,
@@ -61,9 +64,20 @@ export class MemoryAdmin implements Admin {
     )
   }
 
-  commitOffsets(groupId: string, offsets: readonly CommittedOffset[]): Promise<void> {
-    return this.#line.run({ kind: 'commitOffsets' }, () =>
-      this.#broker.groups.commit(groupId, offsets),
+  commitOffsets(
+    groupId: string,
+    offsets: readonly CommittedOffset[],
+    member: GroupMetadata = { groupId, generation: -1, memberId: '' },
+  ): Promise<void> {
+    return this.#line.run({ kind: 'commitOffsets' }, () => {
+      this.#broker.members.assertMayCommit({ ...member, groupId }, 'alone')
+      this.#broker.groups.commit(groupId, offsets)
+    })
+  }
+
+  describeGroup(groupId: string): Promise<readonly GroupMemberDescription[]> {
+    return this.#line.run({ kind: 'describeGroup', groupId }, () =>
+      describeMembers(this.#broker.members.describe(groupId)),
     )
   }
 }

@@ -91,7 +91,7 @@ export class MemoryProducer implements Producer {
     const { line, broker } = this.#options
     await this.#stoppedByErrors(outbox, () =>
       line.run({ kind: 'sendOffsets', ...this.#id }, () =>
-        broker.transactions.addOffsets(outbox.session, group.groupId, offsets),
+        broker.transactions.addOffsets(outbox.session, group, offsets),
       ),
     )
   }

@@ -11,8 +11,9 @@
 import type { Clock, Timer } from '../../model/clock.ts'
 import { TransportError } from '../errors.ts'
 import { producerFenced, transactionTimedOut } from '../log-errors.ts'
+import type { GroupCoordinator } from '../group-coordinator.ts'
 import type { ControlType } from '../record-batch.ts'
-import type { CommittedOffset, ProducerRecord } from '../transport.ts'
+import type { CommittedOffset, GroupMetadata, ProducerRecord } from '../transport.ts'
 import type { Faults } from './faults.ts'
 import type { GroupOffsets } from './group-offsets.ts'
 import type { PartitionLog } from './partition-log.ts'
@@ -58,6 +59,7 @@ interface TransactionalState {
 export class Transactions {
   readonly #clock: Clock
   readonly #groups: GroupOffsets
+  readonly #members: GroupCoordinator
   readonly #faults: Faults | undefined
   readonly #states = new Map<string, TransactionalState>()
   #nextProducerId = 1
@@ -65,10 +67,12 @@ export class Transactions {
   constructor(options: {
     readonly clock: Clock
     readonly groups: GroupOffsets
+    readonly members: GroupCoordinator
     readonly faults: Faults | undefined
   }) {
     this.#clock = options.clock
     this.#groups = options.groups
+    this.#members = options.members
     this.#faults = options.faults
   }
 
@@ -104,15 +108,16 @@ export class Transactions {
     return log.append({ ...request, producerId, epoch, transactional: state !== undefined })
   }
 
-  /** Puts a group's offsets into the session's transaction. */
+  /** Puts a group's offsets into the session's transaction. Throws MILLRACE_GROUP_FENCED. */
   async addOffsets(
     session: ProducerSession,
-    groupId: string,
+    group: GroupMetadata,
     offsets: readonly CommittedOffset[],
   ): Promise<void> {
     const state = await this.#writable(session)
+    this.#members.assertMayCommit(group, 'in-transaction')
     if (state !== undefined) this.#begin(state)
-    this.#groups.stage(session.producerId, groupId, offsets)
+    this.#groups.stage(session.producerId, group.groupId, offsets)
   }
 
   /** Ends the session's transaction; resolves with the session of the next one when all of it is written. */

@@ -1,0 +1,43 @@
+/** The errors of groups, in the same words for every log. */
+import { TransportError } from './errors.ts'
+import type { GroupRefusal } from './group-requests.ts'
+
+/** Offsets committed for a member that the group does not have, or not in this generation. */
+export function groupFenced(groupId: string, why: GroupRefusal): TransportError {
+  return new TransportError('MILLRACE_GROUP_FENCED', 'abortable', {
+    message: `Group ${groupId} refused offsets: ${REASONS[why]}. Abort what they stand for; a member is told by its listener what it owns now.`,
+    place: groupId,
+  })
+}
+
+/** Offsets committed without a member while the group has members. */
+export function groupHasMembers(groupId: string): TransportError {
+  return new TransportError('MILLRACE_GROUP_FENCED', 'abortable', {
+    message: `Group ${groupId} has members, and offsets were committed for it without one. Commit as a member, or stop the members first.`,
+    place: groupId,
+  })
+}
+
+/** A member whose assignor is not the group's. */
+export function otherProtocol(groupId: string, own: string, theirs: string): TransportError {
+  return new TransportError('MILLRACE_GROUP_PROTOCOL', 'fatal', {
+    message: `Group ${groupId} assigns by ${theirs}, and a member that assigns by ${own} wants to join. Stop all members and start them with one version, or choose another group.`,
+    place: groupId,
+  })
+}
+
+/** A member whose instance id another process took over. */
+export function instanceFenced(groupId: string, instanceId: string): TransportError {
+  return new TransportError('MILLRACE_GROUP_INSTANCE_FENCED', 'fenced', {
+    message: `Another process joined group ${groupId} as instance ${instanceId}. Stop this one; if both are meant to run, give each its own instance id.`,
+    place: `${groupId}/${instanceId}`,
+  })
+}
+
+const REASONS: Readonly<Record<GroupRefusal, string>> = {
+  'unknown-member': 'it does not have that member, or no longer',
+  'illegal-generation': 'they are of another generation',
+  'fenced-instance': "another process took over the member's instance id",
+  rebalancing: 'its members are joining anew',
+  'other-protocol': 'its members use another assignor',
+}

@@ -1,0 +1,374 @@
+/**
+ * The member's half of a group, once for every log: it joins, assigns where it is asked to, tells
+ * its listener, and joins again whenever something calls for it.
+ *
+ * Two things run side by side. The life is one step after the other (PHASES), and each call of the
+ * listener is awaited in it. The pulse (transport/group-pulse.ts) goes by the clock alone, whatever
+ * the life waits for, and only leaves notes: that the group rebalances, or that it has put the member
+ * out. From that note on `metadata` names nobody, so that nothing more is committed in the name of
+ * the old member; the listener is told as soon as its call under way has returned.
+ */
+import assert from 'node:assert/strict'
+import type { Clock } from '../model/clock.ts'
+import { asError } from '../model/errors.ts'
+import type { Topic, TopicPartition } from '../model/position.ts'
+import { changeOf, cooperativeShares, resolveClaims } from './cooperative.ts'
+import { decodeShare, decodeSubscription, encodeShare, encodeSubscription } from './group-bytes.ts'
+import type { Share } from './group-bytes.ts'
+import { instanceFenced, otherProtocol } from './group-errors.ts'
+import { GroupPulse } from './group-pulse.ts'
+import type {
+  AssignedBytes,
+  GroupCoordinatorPort,
+  GroupRefusal,
+  Joined,
+  MemberOfGroup,
+  Refused,
+} from './group-requests.ts'
+import type { Membership, MembershipOptions } from './membership.ts'
+import { sayGoodbye, untilAnswered } from './group-patience.ts'
+import type { Admin, GroupMetadata } from './transport.ts'
+
+/** Default of sessionTimeoutMs. */
+export const SESSION_TIMEOUT_MS = 45_000
+/** Default of rebalanceTimeoutMs. */
+export const REBALANCE_TIMEOUT_MS = 60_000
+/** Default of heartbeatIntervalMs. */
+export const HEARTBEAT_INTERVAL_MS = 3_000
+/** What a member is made of, besides its options. */
+export interface GroupMembershipParts {
+  readonly coordinator: GroupCoordinatorPort
+  readonly clock: Clock
+  /** Tells the one that assigns how many partitions there are. */
+  readonly admin: Pick<Admin, 'describeTopics'>
+  /** Called once, when the membership is over. */
+  onClose(): void
+}
+
+/** Where a member stands; for each phase, what may follow. */
+const PHASES = {
+  idle: ['joining', 'leaving'],
+  joining: ['syncing', 'losing', 'leaving'],
+  syncing: ['joining', 'changing', 'losing', 'leaving'],
+  changing: ['settled', 'losing', 'leaving'],
+  settled: ['joining', 'losing', 'leaving'],
+  losing: ['joining', 'leaving'],
+  leaving: [],
+} as const satisfies Record<string, readonly string[]>
+
+type Phase = keyof typeof PHASES
+/** Where a step may lead. */
+type NextPhase = Exclude<Phase, 'idle'>
+
+/** A member of a group, over whatever carries its requests. */
+export class GroupMembership implements Membership {
+  readonly #options: MembershipOptions
+  readonly #parts: GroupMembershipParts
+  readonly #pulse: GroupPulse
+  readonly #closed = Promise.withResolvers<void>()
+  /** Aborts when the member is to leave: no request is waited for any more. */
+  readonly #stop = new AbortController()
+  #phase: Phase = 'idle'
+  #isBegun = false
+  /** The name that the coordinator knows it by; empty for a newcomer. */
+  #memberId = ''
+  #joined: Joined | undefined
+  #share: Share | undefined
+  #owned: readonly TopicPartition[] = []
+  /** Of the assignment that `owned` is from; -1 for none. */
+  #shareGeneration = -1
+  #metadata: GroupMetadata
+  /** Whether the listener was told of a join, and of no assignment since. */
+  #isAnnounced = false
+  #wantsRejoin = false
+  #refusal: GroupRefusal | undefined
+  #failure: Error | undefined
+  #wake: () => void = () => {}
+
+  constructor(options: MembershipOptions, parts: GroupMembershipParts) {
+    this.#options = options
+    this.#parts = parts
+    this.#metadata = this.#nobody
+    const { sessionTimeoutMs = SESSION_TIMEOUT_MS, heartbeatIntervalMs = HEARTBEAT_INTERVAL_MS } =
+      options
+    assert(heartbeatIntervalMs < sessionTimeoutMs, 'a session is longer than a heartbeat interval')
+    this.#pulse = new GroupPulse({
+      coordinator: parts.coordinator,
+      clock: parts.clock,
+      intervalMs: heartbeatIntervalMs,
+      member: () => this.#pulsing(),
+      onRefused: (why) => this.#note(why),
+      onFailed: (error) => this.#fail(error),
+    })
+    // Whoever leaves or disposes is told as well; a failure that nobody looks for must not end the process.
+    this.#closed.promise.catch(() => undefined)
+  }
+
+  get metadata(): GroupMetadata {
+    return this.#metadata
+  }
+
+  get closed(): Promise<void> {
+    return this.#closed.promise
+  }
+
+  start(): void {
+    assert(!this.#isBegun, 'a member starts once')
+    this.#pulse.start()
+    this.#begin()
+  }
+
+  requestRebalance(): void {
+    this.#wantsRejoin = true
+    this.#wake()
+  }
+
+  async leave(): Promise<void> {
+    if (!this.#stop.signal.aborted) {
+      this.#stop.abort(new Error('the member leaves'))
+      this.#wake()
+      if (!this.#isBegun) this.#begin()
+    }
+    await this.#closed.promise
+  }
+
+  /** Leaves. What ended the membership before is told by `closed` alone. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#phase === 'leaving') await Promise.allSettled([this.#closed.promise])
+    else await this.leave()
+  }
+
+  // ------------------------------------------------------------------------------------ the life
+
+  /** The listener is never told anything within a call of its owner. */
+  #begin(): void {
+    this.#isBegun = true
+    void Promise.resolve().then(() => this.#live())
+  }
+
+  async #live(): Promise<void> {
+    try {
+      let next: NextPhase = this.#stop.signal.aborted ? 'leaving' : 'joining'
+      while (next !== 'leaving') {
+        this.#enter(next)
+        const following = await this.#steps[next]()
+        next = this.#stop.signal.aborted ? 'leaving' : following
+      }
+      if (this.#failure !== undefined) throw this.#failure
+      this.#enter('leaving')
+      await this.#giveBack()
+      await this.#end()
+      this.#closed.resolve()
+    } catch (error) {
+      this.#phase = 'leaving'
+      await this.#end()
+      this.#closed.reject(asError(error))
+    }
+  }
+
+  readonly #steps: Readonly<Record<Exclude<NextPhase, 'leaving'>, () => Promise<NextPhase>>> = {
+    joining: () => this.#join(),
+    syncing: () => this.#sync(),
+    changing: () => this.#change(),
+    settled: () => this.#rest(),
+    losing: () => this.#lose(),
+  }
+
+  #enter(phase: Phase): void {
+    const allowed: readonly Phase[] = PHASES[this.#phase]
+    assert(allowed.includes(phase), `a member that is ${this.#phase} cannot be ${phase}`)
+    this.#phase = phase
+  }
+
+  async #join(): Promise<NextPhase> {
+    if (!this.#isAnnounced) await this.#options.listener.joining()
+    this.#isAnnounced = true
+    if (this.#isRefused()) return 'losing'
+    this.#wantsRejoin = false
+    // The same bytes at every try, for the coordinator tells a repeated join from a new one by them.
+    const subscription = encodeSubscription({
+      topics: this.#options.topics,
+      userData: this.#options.userData(),
+      owned: this.#owned,
+      generation: this.#shareGeneration,
+    })
+    for (;;) {
+      const answer = await this.#ask((signal) => this.#requestJoin(subscription, signal))
+      if (answer === undefined) return 'leaving'
+      if (answer.kind === 'refused') return this.#refuse(answer)
+      this.#memberId = answer.memberId
+      if (answer.kind === 'named') continue
+      this.#joined = answer
+      return 'syncing'
+    }
+  }
+
+  async #requestJoin(subscription: Buffer, signal: AbortSignal) {
+    const { assignor, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
+    const request = {
+      ...this.#self,
+      sessionTimeoutMs: sessionTimeoutMs ?? SESSION_TIMEOUT_MS,
+      rebalanceTimeoutMs: rebalanceTimeoutMs ?? REBALANCE_TIMEOUT_MS,
+      protocol: assignor.name,
+      subscription,
+    }
+    // Who waits in a join needs no pulse: the coordinator knows that he is there.
+    return await this.#pulse.held(() => this.#parts.coordinator.join(request, signal))
+  }
+
+  async #sync(): Promise<NextPhase> {
+    const joined = this.#joined
+    assert(joined !== undefined, 'a member syncs what it joined')
+    const assignments = joined.assigns ? await this.#assign(joined) : []
+    if (assignments === undefined) return 'leaving'
+    const { generation } = joined
+    const request = { ...this.#self, generation, assignments }
+    const answer = await this.#ask((signal) => this.#parts.coordinator.sync(request, signal))
+    if (answer === undefined) return 'leaving'
+    if (answer.kind === 'refused') return this.#refuse(answer)
+    this.#share = decodeShare(answer.assignment)
+    return 'changing'
+  }
+
+  /** Shares the partitions out; undefined where the member leaves meanwhile. */
+  async #assign({ members }: Joined): Promise<readonly AssignedBytes[] | undefined> {
+    const subscribers = members.map(({ subscription, ...member }) => ({
+      ...member,
+      ...decodeSubscription(subscription),
+    }))
+    const topics = [...new Set(subscribers.flatMap((each) => each.topics))]
+    const described = await this.#ask(() => this.#parts.admin.describeTopics(topics))
+    if (described === undefined) return undefined
+    const counts = new Map(described.map(({ topic, partitions }) => [topic, partitions]))
+    const resolved = resolveClaims(subscribers)
+    const partitionsOf = (topic: Topic): number => counts.get(topic) ?? 0
+    const assigned = this.#options.assignor.assign({ members: resolved, partitionsOf })
+    const shares = cooperativeShares(resolved, assigned)
+    return [...shares].map(([memberId, share]) => ({ memberId, assignment: encodeShare(share) }))
+  }
+
+  async #change(): Promise<NextPhase> {
+    const { listener } = this.#options
+    const { partitions, userData, mustJoinAgain } = this.#share ?? decodeShare(Buffer.alloc(0))
+    const { added, kept, revoked } = changeOf(this.#owned, partitions)
+    if (this.#isRefused()) return 'losing'
+    const generation = this.#joined?.generation ?? -1
+    const metadata = { ...this.#self, generation }
+    this.#shareGeneration = generation
+    this.#metadata = metadata
+    if (revoked.length > 0) {
+      await listener.revoked(revoked)
+      this.#owned = kept
+      if (this.#isRefused()) return 'losing'
+    }
+    this.#owned = partitions
+    await listener.assigned({ added, all: partitions, userData, metadata })
+    this.#isAnnounced = false
+    if (revoked.length > 0 || mustJoinAgain) this.#wantsRejoin = true
+    return this.#isRefused() ? 'losing' : 'settled'
+  }
+
+  /** Nothing to do until something calls for a join, or for the end. */
+  async #rest(): Promise<NextPhase> {
+    while (!this.#wantsRejoin && !this.#isRefused() && !this.#stop.signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#wake = resolve
+      await promise
+    }
+    return this.#isRefused() ? 'losing' : 'joining'
+  }
+
+  async #lose(): Promise<NextPhase> {
+    const [why, partitions] = [this.#refusal, this.#owned]
+    const hadShare = this.#shareGeneration >= 0
+    this.#refusal = undefined
+    this.#forget()
+    if (why !== 'illegal-generation') this.#memberId = ''
+    if (hadShare) await this.#options.listener.lost(partitions)
+    const { groupId, groupInstanceId } = this.#options
+    if (why === 'fenced-instance') throw instanceFenced(groupId, groupInstanceId ?? '')
+    return 'joining'
+  }
+
+  // ------------------------------------------------------------------------------------- the end
+
+  /** What is still owned is given back before goodbye is said. */
+  async #giveBack(): Promise<void> {
+    const { listener } = this.#options
+    if (this.#owned.length === 0) return
+    if (this.#isRefused()) await listener.lost(this.#owned)
+    else await listener.revoked(this.#owned)
+  }
+
+  async #end(): Promise<void> {
+    this.#stop.abort(new Error('the membership is over'))
+    this.#forget()
+    this.#pulse.stop()
+    // A static member stays, for another process may take its place.
+    if (this.#memberId !== '' && this.#options.groupInstanceId === undefined) {
+      await sayGoodbye(this.#parts, this.#self)
+    }
+    this.#parts.onClose()
+  }
+
+  // ------------------------------------------------------------------------------------- leaves
+
+  get #self(): MemberOfGroup {
+    const { groupId, groupInstanceId } = this.#options
+    const instance = groupInstanceId === undefined ? {} : { groupInstanceId }
+    return { groupId, memberId: this.#memberId, ...instance }
+  }
+
+  get #nobody(): GroupMetadata {
+    return { groupId: this.#options.groupId, generation: -1, memberId: '' }
+  }
+
+  /** The member whose pulse is to be sent, if there is one in the group. */
+  #pulsing() {
+    if (this.#joined === undefined || this.#refusal !== undefined) return undefined
+    return { ...this.#self, generation: this.#joined.generation }
+  }
+
+  #refuse({ why, protocol = '' }: Refused): NextPhase {
+    const { groupId, assignor } = this.#options
+    if (why === 'other-protocol') throw otherProtocol(groupId, assignor.name, protocol)
+    if (why === 'rebalancing') return 'joining'
+    this.#note(why)
+    return 'losing'
+  }
+
+  #note(why: GroupRefusal): void {
+    if (why === 'rebalancing') {
+      this.#wantsRejoin = true
+    } else {
+      this.#refusal = why
+      this.#metadata = this.#nobody
+    }
+    this.#wake()
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    this.#stop.abort(error)
+    this.#wake()
+  }
+
+  /** Whether the group has put the member out, as of now. */
+  #isRefused(): boolean {
+    return this.#refusal !== undefined
+  }
+
+  /** Nothing is owned, and nobody is named, any more. */
+  #forget(): void {
+    this.#owned = []
+    this.#joined = undefined
+    this.#share = undefined
+    this.#shareGeneration = -1
+    this.#metadata = this.#nobody
+  }
+
+  /** Asks until there is an answer; undefined where the member leaves meanwhile. */
+  async #ask<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    return await untilAnswered(this.#parts.clock, call, this.#stop.signal)
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The signs of life of a group's member: one after the other, by the clock alone. What a heartbeat
+ * says about a member that has moved on meanwhile is old, and is dropped.
+ */
+import type { Clock, Timer } from '../model/clock.ts'
+import { asError } from '../model/errors.ts'
+import { TransportError } from './errors.ts'
+import type { GenerationRequest, GroupCoordinatorPort, GroupRefusal } from './group-requests.ts'
+
+/** What a pulse is made of. */
+export interface GroupPulseOptions {
+  readonly coordinator: GroupCoordinatorPort
+  readonly clock: Clock
+  readonly intervalMs: number
+  /** The member now; undefined while there is none. */
+  member(): GenerationRequest | undefined
+  /** Hears what the group has against it. */
+  onRefused(why: GroupRefusal): void
+  /** Hears what will keep every further heartbeat from its answer. */
+  onFailed(error: Error): void
+}
+
+/** Sends heartbeats until it is stopped. */
+export class GroupPulse {
+  readonly #options: GroupPulseOptions
+  readonly #stop = new AbortController()
+  #timer: Timer | undefined
+  #holds = 0
+
+  constructor(options: GroupPulseOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    const { clock, intervalMs } = this.#options
+    this.#timer = clock.timer(intervalMs, () => void this.#beat())
+  }
+
+  stop(): void {
+    this.#stop.abort(new Error('the member is over'))
+    this.#timer?.cancel()
+  }
+
+  /** Sends nothing, and hears nothing, while `work` is under way. */
+  async held<T>(work: () => Promise<T>): Promise<T> {
+    this.#holds += 1
+    try {
+      return await work()
+    } finally {
+      this.#holds -= 1
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const member = this.#options.member()
+    if (member !== undefined && this.#holds === 0) await this.#send(member)
+    if (!this.#stop.signal.aborted) this.start()
+  }
+
+  async #send(member: GenerationRequest): Promise<void> {
+    try {
+      const answer = await this.#options.coordinator.heartbeat(member, this.#stop.signal)
+      if (answer.kind === 'refused' && this.#isStill(member)) this.#options.onRefused(answer.why)
+    } catch (error) {
+      // A heartbeat that got no answer is made good by the next.
+      const mayPass = error instanceof TransportError && error.kind === 'retriable'
+      if (!mayPass && !this.#stop.signal.aborted) this.#options.onFailed(asError(error))
+    }
+  }
+
+  #isStill({ memberId, generation }: GenerationRequest): boolean {
+    if (this.#holds > 0 || this.#stop.signal.aborted) return false
+    const now = this.#options.member()
+    return now?.memberId === memberId && now.generation === generation
+  }
+}
