@@ -85,6 +85,14 @@ function rangeConformance(run: RunOnDatabase): void {
     assert.deepEqual(await list(rows), ['a=1', 'b=1', 'c=1'])
     assert.deepEqual(await list(database.range({})), ['a=2', 'c=1', 'd=2'])
   })
+  run('gives the keys alone of the same ranges and snapshots', async (database) => {
+    await database.write([put('a', '1'), put('b', ''), put('c', '1')])
+    const all = database.keys({})
+    const some = database.keys({ gte: bytes('b'), lt: bytes('c') })
+    await database.write([del('b'), put('d', '2')])
+    assert.deepEqual((await Array.fromAsync(all)).map(String), ['a', 'b', 'c'])
+    assert.deepEqual((await Array.fromAsync(some)).map(String), ['b'])
+  })
   run('goes through many rows, and can be left in the middle', async (database) => {
     const many = Array.from({ length: 3_000 }, (_, n) =>
       put(`k${String(n).padStart(5, '0')}`, `${n}`),

@@ -4,7 +4,7 @@
  *   <stateDir>/<application>/<unit>/
  *     unit.json        whose folder it is, process id, boot id, clean-close mark (state/unit-file.ts)
  *     lock/            a LevelDB that holds nothing: the lock
- *     tasks/<task>/    a LevelDB each; `<task>.removed` is on its way out
+ *     tasks/<task>/    a LevelDB each, large values in blobs/; `<task>.removed` is on its way out
  *
  * The lock is LevelDB's, which is the kernel's: it ends with the process that holds it, however that
  * one died. So a stale lock does not exist, and nobody has to guess from times, or from process
@@ -21,7 +21,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../model/clock.ts'
 import { isMillraceError, MillraceError } from '../model/errors.ts'
-import { assertClosed, tellClosed, type OpenedDatabase, type StateHome } from './home.ts'
+import { tellClosed, type OpenedDatabase, type StateHome } from './home.ts'
 import { openLevelDatabase, type LevelDatabaseOptions } from './level-database.ts'
 import { stateError, stateInUse } from './level-errors.ts'
 import type { Database } from './store.ts'
@@ -177,12 +177,13 @@ class UnitFolder implements StateHome {
     return names.filter((name) => TASK.test(name)).sort()
   }
 
-  async removeTask(taskId: string): Promise<void> {
-    assertClosed(taskId, this.#openTasks)
+  async removeTask(taskId: string): Promise<boolean> {
+    if (this.#openTasks.has(taskId)) return false
     const removal = this.#removals.get(taskId) ?? this.#remove(taskId)
     this.#removals.set(taskId, removal)
     try {
       await removal
+      return true
     } finally {
       this.#removals.delete(taskId)
     }

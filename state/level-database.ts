@@ -9,12 +9,14 @@
  * A database whose files are damaged is moved aside at open and replaced by an empty one, for it can
  * be restored; that is reported, never done in silence. Damage found while reading leaves a mark in
  * the folder, so that the next open moves it aside although LevelDB itself may be content.
+ *
+ * Large values lie in files of their own within the same folder: state/blob-database.ts.
  */
 import { access, mkdir, rename } from 'node:fs/promises'
-import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Level } from 'level'
-import { asError } from '../model/errors.ts'
+import { openBlobDatabase, type PointerDatabase } from './blob-database.ts'
+import { explained, isMarkedDamaged } from './damage.ts'
 import type { OpenedDatabase } from './home.ts'
 import { isCorruption, stateError } from './level-errors.ts'
 import type { Database, DatabaseWrite, KeyRange } from './store.ts'
@@ -27,16 +29,19 @@ export interface LevelDatabaseOptions {
   readonly cacheBytes?: number
   /** Size of LevelDB's files. Default: as the write buffer, at least 2 MiB. */
   readonly fileBytes?: number
+  /** Size from which a value has a file of its own and LevelDB a pointer to it; Infinity for never. Default 256 KiB, from where a file costs no more time than a row. */
+  readonly blobBytes?: number
 }
 
 const MIB = 1024 * 1024
 const WRITE_BUFFER_BYTES = 4 * MIB
 const CACHE_BYTES = 8 * MIB
 const FILE_BYTES = 2 * MIB
+const BLOB_BYTES = 256 * 1024
+const BLOBS = 'blobs'
 /** Rows an iterator brings over in one step, and the bytes after which a step ends early. */
 const RANGE_ROWS = 256
 const RANGE_BYTES = 256 * 1024
-const DAMAGED_MARK = 'DAMAGED'
 
 /**
  * Opens the LevelDB in `folder`, creating it and its parents. Rejects with MILLRACE_STATE_IN_USE,
@@ -52,7 +57,7 @@ export async function openLevelDatabase(
     // One folder alone, for a recursive mkdir never returns where the file system answers "no such
     // folder" instead of "forbidden", and LevelDB's binding makes one.
     if (!(await exists(folder))) await mkdir(folder)
-    if (await exists(join(folder, DAMAGED_MARK))) return await replace(folder, options)
+    if (isMarkedDamaged(folder)) return await replace(folder, options)
     try {
       return { database: await open(folder, options) }
     } catch (error) {
@@ -85,7 +90,18 @@ async function open(folder: string, options: LevelDatabaseOptions): Promise<Data
     maxFileSize: options.fileBytes ?? Math.max(FILE_BYTES, writeBufferSize),
   })
   await root.open()
-  return new LevelDatabase(root, folder)
+  const pointers = new LevelDatabase(root, folder)
+  try {
+    return await openBlobDatabase({
+      pointers,
+      folder: join(folder, BLOBS),
+      blobBytes: options.blobBytes ?? BLOB_BYTES,
+      explain: (error) => explained(error, folder),
+    })
+  } catch (error) {
+    await pointers[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -95,7 +111,7 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-class LevelDatabase implements Database {
+class LevelDatabase implements PointerDatabase {
   readonly #root: Root
   readonly #folder: string
 
@@ -107,6 +123,14 @@ class LevelDatabase implements Database {
   get(key: Buffer): Buffer | undefined {
     try {
       return this.#root.getSync(key)
+    } catch (error) {
+      throw this.#explain(error)
+    }
+  }
+
+  async getMany(keys: readonly Buffer[]): Promise<readonly (Buffer | undefined)[]> {
+    try {
+      return await this.#root.getMany([...keys])
     } catch (error) {
       throw this.#explain(error)
     }
@@ -134,31 +158,29 @@ class LevelDatabase implements Database {
     return rows(iterator, (error) => this.#explain(error))
   }
 
+  keys(range: KeyRange): AsyncIterable<Buffer> {
+    const iterator = this.#root.keys({ ...range, highWaterMarkBytes: RANGE_BYTES })
+    return rows(iterator, (error) => this.#explain(error))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#root.close()
   }
 
   #explain(error: unknown): Error {
-    if (isCorruption(error)) {
-      try {
-        writeFileSync(join(this.#folder, DAMAGED_MARK), asError(error).message)
-      } catch {
-        // The mark only makes the next start better; the error that is thrown says what is wrong.
-      }
-    }
-    return stateError(error, this.#folder)
+    return explained(error, this.#folder)
   }
 }
 
-interface Rows {
-  nextv(rows: number): Promise<readonly (readonly [Buffer, Buffer])[]>
+interface Rows<Row> {
+  nextv(rows: number): Promise<readonly Row[]>
   close(): Promise<void>
 }
 
-async function* rows(
-  iterator: Rows,
+async function* rows<Row>(
+  iterator: Rows<Row>,
   explain: (error: unknown) => Error,
-): AsyncGenerator<readonly [Buffer, Buffer]> {
+): AsyncGenerator<Row> {
   try {
     for (;;) {
       const found = await iterator.nextv(RANGE_ROWS)

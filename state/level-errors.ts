@@ -1,5 +1,5 @@
 /** What a disk and LevelDB can answer, as errors that say what to do next. */
-import { asError, MillraceError } from '../model/errors.ts'
+import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
 
 /** The system's or LevelDB's own code of an error, looked for along its causes: `ENOSPC`, `LEVEL_LOCKED`. */
 export function causeCode(error: unknown): string | undefined {
@@ -10,9 +10,9 @@ export function causeCode(error: unknown): string | undefined {
   return found
 }
 
-/** Whether LevelDB says that its files are damaged. */
+/** Whether LevelDB says that its files are damaged, or a file beside it is. */
 export function isCorruption(error: unknown): boolean {
-  return causeCode(error) === 'LEVEL_CORRUPTION'
+  return causeCode(error) === 'LEVEL_CORRUPTION' || isMillraceError(error, 'MILLRACE_STATE_CORRUPT')
 }
 
 /** `error`, met at `place` (a file or folder), as an error of millrace. */
@@ -29,19 +29,22 @@ export function stateError(error: unknown, place: string): MillraceError {
       { place, cause },
     )
   }
-  if (isCorruption(error)) {
-    return new MillraceError(
-      'MILLRACE_STATE_CORRUPT',
-      `the state in ${place} is damaged (${rootMessage(cause)}). Start again: the damaged folder is ` +
-        'then moved aside and the state restored from the changelogs. Check the disk.',
-      { place, cause },
-    )
-  }
+  if (isCorruption(error)) return stateCorrupt(place, rootMessage(cause), cause)
   return new MillraceError(
     'MILLRACE_STATE_UNWRITABLE',
     `cannot keep state in ${place} (${rootMessage(cause)}). ` +
       'Choose a folder that this user can create and write to as the state folder.',
     { place, cause },
+  )
+}
+
+/** The error of damaged state: `what` is wrong with `place`. */
+export function stateCorrupt(place: string, what: string, cause?: Error): MillraceError {
+  return new MillraceError(
+    'MILLRACE_STATE_CORRUPT',
+    `the state in ${place} is damaged (${what}). Start again: the damaged folder is then moved ` +
+      'aside and the state restored from the changelogs. Check the disk.',
+    cause === undefined ? { place } : { place, cause },
   )
 }
 

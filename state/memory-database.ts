@@ -81,6 +81,11 @@ class CrashableMap implements MemoryDatabase {
     return yieldAll(this.#snapshot(range))
   }
 
+  keys(range: KeyRange): AsyncIterable<Buffer> {
+    this.#assertOpen()
+    return yieldAll(this.#snapshot(range).map(([key]) => key))
+  }
+
   crash(inFlight: 'keep' | 'drop'): MemoryDisk {
     this.#closed = true
     if (inFlight === 'keep' && this.#inFlight !== undefined) this.#apply(this.#inFlight)

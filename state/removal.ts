@@ -18,7 +18,7 @@ export async function removeRange(
   { limits, clock, isClosed }: Removal,
 ): Promise<void> {
   let slice: DatabaseWrite[] = []
-  for await (const [key] of database.range(range)) {
+  for await (const key of database.keys(range)) {
     slice.push({ key, value: null })
     if (slice.length < limits.sliceWrites) continue
     await database.write(slice)

@@ -170,4 +170,6 @@ export interface Database extends AsyncDisposable {
   write(writes: readonly DatabaseWrite[]): Promise<void>
   /** A snapshot as of the call, ascending. */
   range(range: KeyRange): AsyncIterable<readonly [Buffer, Buffer]>
+  /** The keys of `range` alone: what removes entries need not read values, which may be large. */
+  keys(range: KeyRange): AsyncIterable<Buffer>
 }

@@ -29,24 +29,32 @@ describe('the memory database', () => {
   )
 })
 
-describe('LevelDB', () => {
-  const folders = new WeakMap<Database, string>()
-  const open = async (folder: string): Promise<Database> => {
-    const { database } = await openLevelDatabase(folder)
-    folders.set(database, folder)
-    return database
-  }
-  databaseConformance(
-    {
-      open: async () => open(join(await temporaryFolder(), 'db')),
-      reopen: async (database) => {
-        await database[Symbol.asyncDispose]()
-        return open(folders.get(database) ?? '')
+const levels = [
+  { title: 'LevelDB', options: {} },
+  { title: 'LevelDB with every value in a file of its own', options: { blobBytes: 0 } },
+  { title: 'LevelDB with the larger values in files', options: { blobBytes: 2 } },
+]
+
+for (const { title, options } of levels) {
+  describe(title, () => {
+    const folders = new WeakMap<Database, string>()
+    const open = async (folder: string): Promise<Database> => {
+      const { database } = await openLevelDatabase(folder, options)
+      folders.set(database, folder)
+      return database
+    }
+    databaseConformance(
+      {
+        open: async () => open(join(await temporaryFolder(), 'db')),
+        reopen: async (database) => {
+          await database[Symbol.asyncDispose]()
+          return open(folders.get(database) ?? '')
+        },
       },
-    },
-    test,
-  )
-})
+      test,
+    )
+  })
+}
 
 const spaces = [
   {
@@ -66,6 +74,14 @@ const spaces = [
     open: async () => (await openLevelDatabase(join(await temporaryFolder(), 'db'))).database,
     persistent: true,
     prefix: Buffer.alloc(0),
+    limits: { cacheBytes: 0, sliceWrites: 2 },
+  },
+  {
+    title: 'a key-value store on LevelDB with files and without a read cache',
+    open: async () =>
+      (await openLevelDatabase(join(await temporaryFolder(), 'db'), { blobBytes: 0 })).database,
+    persistent: true,
+    prefix: PREFIX,
     limits: { cacheBytes: 0, sliceWrites: 2 },
   },
 ]

@@ -13,9 +13,9 @@ import { commitWrites, replay, STORES, TOPIC_ID } from './kill-commit.ts'
 /** Not `process.stdout.fd`: to ask for it makes the pipe non-blocking, and a full one is then an error. */
 const STDOUT = 1
 
-const [folder = '', committedText = '0'] = process.argv.slice(2)
+const [folder = '', committedText = '0', blobBytes = 'Infinity'] = process.argv.slice(2)
 const clock = systemClock()
-const { database } = await openLevelDatabase(folder)
+const { database } = await openLevelDatabase(folder, { blobBytes: Number(blobBytes) })
 const limits = { flushIntervalMs: 20, flushBytes: 50_000, sliceWrites: 20, cacheBytes: 50_000 }
 const state = new TaskState({
   stores: STORES,

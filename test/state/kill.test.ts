@@ -1,6 +1,7 @@
 /** kill -9 of a real process with a real LevelDB, again and again on the same folder. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { storePrefix } from '../../state/keys.ts'
@@ -27,7 +28,11 @@ function extend(history: History, from: number, to: number): void {
   }
 }
 
-describe('a state on LevelDB', () => {
+describe.each([
+  ['a state on LevelDB', Infinity],
+  // Every sixth value of the child is larger.
+  ['a state on LevelDB with files', 180],
+])('%s', (_title, blobBytes) => {
   test(`is never ahead of the log and never behind its checkpoint, after each of ${KILLS} kills`, async () => {
     const folder = join(await temporaryFolder(), 'db')
     const history: History = new Map()
@@ -35,18 +40,37 @@ describe('a state on LevelDB', () => {
     let flushed = 0
     for (let kill = 0; kill < KILLS; kill++) {
       const before = committed
-      committed = await runAndKill(folder, before, 30 + ((kill * 977) % 900))
+      const commits = 30 + ((kill * 977) % 900)
+      committed = await runAndKill({ folder, from: before, commits, blobBytes })
       extend(history, before, committed)
-      flushed += await check(folder, { committed, history })
+      flushed += await check(folder, { committed, history, blobBytes })
+      if (blobBytes < Infinity) await checkFiles(folder, blobBytes)
     }
     expect(committed).toBeGreaterThan(KILLS * 30)
     expect(flushed).toBeGreaterThan(0)
   })
 })
 
+/** No file is left of what the kill interrupted, and none is missing. */
+async function checkFiles(folder: string, blobBytes: number): Promise<void> {
+  const { database } = await openLevelDatabase(folder, { blobBytes })
+  await using _ = database
+  let large = 0
+  for await (const [, value] of database.range({})) if (value.length >= blobBytes) large++
+  expect(large).toBeGreaterThan(0)
+  const files = (): Promise<string[]> => readdir(join(folder, 'blobs'))
+  await expect.poll(files, { timeout: 5_000 }).toHaveLength(large)
+}
+
 /** Lets a process make `commits` or more of them, kills it, and gives the last commit that it made. */
-async function runAndKill(folder: string, from: number, commits: number): Promise<number> {
-  const arguments_ = [CHILD, folder, String(from)]
+async function runAndKill(run: {
+  readonly folder: string
+  readonly from: number
+  readonly commits: number
+  readonly blobBytes: number
+}): Promise<number> {
+  const { folder, from, commits, blobBytes } = run
+  const arguments_ = [CHILD, folder, String(from), String(blobBytes)]
   const child = spawn(process.execPath, arguments_, { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(child, 'exit')
   let lines = ''
@@ -68,10 +92,10 @@ function lastLine(lines: string, otherwise: number): number {
 /** Checks the folder as the kill left it, then after a replay; gives the commits that need no replay. */
 async function check(
   folder: string,
-  world: { committed: number; history: History },
+  world: { committed: number; history: History; blobBytes: number },
 ): Promise<number> {
-  const { committed, history } = world
-  const { database, movedAsideTo } = await openLevelDatabase(folder)
+  const { committed, history, blobBytes } = world
+  const { database, movedAsideTo } = await openLevelDatabase(folder, { blobBytes })
   await using _ = database
   expect(movedAsideTo).toBeUndefined()
   const parts = { stores: STORES, database, volatileDatabase: memoryDatabase(), clock: handClock() }

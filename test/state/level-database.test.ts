@@ -92,25 +92,42 @@ describe('a LevelDB folder', () => {
   })
   test('on a disk that is full fails the write and keeps what was acknowledged', async () => {
     const folder = join(await temporaryFolder(), 'db')
-    const child = new URL('full-disk-child.ts', import.meta.url).pathname
-    const limited = spawnSync(
-      'bash',
-      ['-c', `ulimit -f 2048; exec "$0" "$@"`, process.execPath, child, folder],
-      { encoding: 'utf8' },
-    )
-    expect(limited.stderr).toBe('')
-    const { code, message, acknowledged } = JSON.parse(limited.stdout) as {
-      code: string
-      message: string
-      acknowledged: number
-    }
-    expect(code).toBe('MILLRACE_STATE_FULL')
-    expect(message).toContain(folder)
-    expect(acknowledged).toBeGreaterThan(0)
+    const acknowledged = fillDisk(folder, 'rows')
     const { database, movedAsideTo } = await openLevelDatabase(folder)
     await using _ = database
     expect(movedAsideTo).toBeUndefined()
     for (let n = 0; n < acknowledged; n++)
       expect(database.get(Buffer.from(`key${n}`))).toHaveLength(100_000)
   })
+  test('on a disk too full for the file of a value leaves no part of it', async () => {
+    const folder = join(await temporaryFolder(), 'db')
+    const acknowledged = fillDisk(folder, 'files')
+    expect(await readdir(join(folder, 'blobs'))).toHaveLength(acknowledged)
+    const { database, movedAsideTo } = await openLevelDatabase(folder)
+    await using _ = database
+    expect(movedAsideTo).toBeUndefined()
+    for (let n = 0; n < acknowledged; n++)
+      expect(database.get(Buffer.from(`key${n}`))).toHaveLength(100_000 * (n + 1))
+    expect(database.get(Buffer.from(`key${acknowledged}`))).toBeUndefined()
+  })
 })
+
+/** Lets a process write under a limit of 2 MiB a file; gives the writes that were acknowledged. */
+function fillDisk(folder: string, where: 'rows' | 'files'): number {
+  const child = new URL('full-disk-child.ts', import.meta.url).pathname
+  const limited = spawnSync(
+    'bash',
+    ['-c', `ulimit -f 2048; exec "$0" "$@"`, process.execPath, child, folder, where],
+    { encoding: 'utf8' },
+  )
+  expect(limited.stderr).toBe('')
+  const { code, message, acknowledged } = JSON.parse(limited.stdout) as {
+    code: string
+    message: string
+    acknowledged: number
+  }
+  expect(code).toBe('MILLRACE_STATE_FULL')
+  expect(message).toContain(folder)
+  expect(acknowledged).toBeGreaterThan(0)
+  return acknowledged
+}

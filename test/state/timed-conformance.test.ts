@@ -22,12 +22,19 @@ import { handClock, temporaryFolder, textSerde } from './fixtures.ts'
 type Make<Store> = (bytes: LayeredStore, serdes: StoreSerdes<string, string>) => Store
 
 const spaces = [
-  { title: 'in memory', keyPrefix: Buffer.of(0, 0, 0, 0, 7), limits: {} },
-  { title: 'on LevelDB', keyPrefix: Buffer.of(0, 0, 0, 0, 7), limits: {} },
+  { title: 'in memory', keyPrefix: Buffer.of(0, 0, 0, 0, 7), limits: {}, level: {} },
+  { title: 'on LevelDB', keyPrefix: Buffer.of(0, 0, 0, 0, 7), limits: {}, level: {} },
   {
     title: 'on LevelDB without a read cache and with plain keys',
     keyPrefix: Buffer.alloc(0),
     limits: { cacheBytes: 0, sliceWrites: 2 },
+    level: {},
+  },
+  {
+    title: 'on LevelDB with files and without a read cache',
+    keyPrefix: Buffer.of(0, 0, 0, 0, 7),
+    limits: { cacheBytes: 0, sliceWrites: 2 },
+    level: { blobBytes: 0 },
   },
 ]
 
@@ -36,7 +43,7 @@ function harness<Store>(
   kind: 'window' | 'join-window' | 'session',
   make: Make<Store>,
 ): TimedStoreHarness<Store> {
-  const { keyPrefix, limits } = space
+  const { keyPrefix, limits, level } = space
   const persistent = space.title !== 'in memory'
   const folders = new WeakMap<object, string>()
   const openOn = (database: Database): OpenedTimedStore<Store> => {
@@ -61,7 +68,7 @@ function harness<Store>(
     }
   }
   const openIn = async (folder: string): Promise<OpenedTimedStore<Store>> => {
-    const opened = openOn((await openLevelDatabase(folder)).database)
+    const opened = openOn((await openLevelDatabase(folder, level)).database)
     folders.set(opened.state, folder)
     return opened
   }
