@@ -7,8 +7,6 @@
 import type { Clock } from '../../model/clock.ts'
 import type { PartitionOffset, TopicPartition } from '../../model/position.ts'
 import type { LogRecord } from '../../model/record.ts'
-import { GroupMembership } from '../group-member.ts'
-import type { Membership, MembershipOptions } from '../membership.ts'
 import { PrefetchingReader } from '../prefetch.ts'
 import type {
   Admin,
@@ -22,7 +20,6 @@ import type {
 import { Broker } from './broker.ts'
 import { Line, type Faults } from './faults.ts'
 import { MemoryAdmin } from './memory-admin.ts'
-import { MemoryCoordinator } from './memory-coordinator.ts'
 import { MemoryProducer } from './memory-producer.ts'
 import { MemorySource } from './memory-source.ts'
 
@@ -48,6 +45,10 @@ export interface MemoryLog extends MemoryConnection {
   records(of: TopicPartition, isolation?: Isolation): readonly LogRecord[]
   /** The transactional ids whose transactions are open. */
   readonly openTransactions: readonly string[]
+  /** Batches and markers that were ever appended. */
+  readonly appendedBatches: number
+  /** Bytes of the largest batch that was ever appended. */
+  readonly largestBatchBytes: number
   /** Drops the records before an offset, as retention does. */
   purgeBefore(offset: PartitionOffset): void
   /** Keeps of each key the last committed record, as the cleaner does. */
@@ -74,13 +75,18 @@ export function memoryLog({ clock, faults }: MemoryLogOptions): MemoryLog {
     admin: own.admin,
     openReader: (options) => own.openReader(options),
     openProducer: (options) => own.openProducer(options),
-    openMembership: (options) => own.openMembership(options),
     kill: () => own.kill(),
     [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
     connect,
     records: (of, isolation = 'read_committed') => broker.topics.get(of).shown(isolation),
     get openTransactions() {
       return broker.transactions.openIds
+    },
+    get appendedBatches() {
+      return broker.topics.meter.batches
+    },
+    get largestBatchBytes() {
+      return broker.topics.meter.largestBatchBytes
     },
     purgeBefore: (at) => broker.topics.get(at).purgeBefore(at.offset),
     compact: (of) => broker.topics.get(of).compact(),
@@ -124,17 +130,6 @@ class Connection implements MemoryConnection {
     })
     this.#open.add(producer)
     return producer
-  }
-
-  openMembership(options: MembershipOptions): Membership {
-    const membership: Membership = new GroupMembership(options, {
-      coordinator: new MemoryCoordinator(this.#line, this.#broker),
-      clock: this.#line.clock,
-      admin: this.admin,
-      onClose: () => this.#open.delete(membership),
-    })
-    this.#open.add(membership)
-    return membership
   }
 
   kill(): void {

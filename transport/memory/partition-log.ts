@@ -30,6 +30,13 @@ export interface Append {
   readonly baseSequence: number
 }
 
+/** What was appended to the partitions of one log. */
+export interface AppendMeter {
+  /** Batches and markers. */
+  batches: number
+  largestBatchBytes: number
+}
+
 interface SequenceState {
   readonly epoch: number
   readonly baseSequence: number
@@ -50,8 +57,10 @@ export class PartitionLog {
   #transactions = new TransactionIndex()
   readonly #sequences = new Map<number, SequenceState>()
   readonly #watchers = new Set<() => void>()
+  readonly #meter: AppendMeter
 
-  constructor({ topic, topicId }: TopicDescription, partition: Partition) {
+  constructor({ topic, topicId }: TopicDescription, partition: Partition, meter: AppendMeter) {
+    this.#meter = meter
     this.topic = topic
     this.topicId = topicId
     this.partition = partition
@@ -242,6 +251,8 @@ export class PartitionLog {
   #push(batch: StoredBatch): void {
     this.#batches.push(batch)
     this.#end = batch.lastOffset + 1
+    this.#meter.batches += 1
+    this.#meter.largestBatchBytes = Math.max(this.#meter.largestBatchBytes, batch.sizeBytes)
     this.#note(batch)
     this.#changed()
   }

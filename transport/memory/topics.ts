@@ -10,7 +10,7 @@ import {
 import type { TransportErrorKind } from '../errors.ts'
 import { topicExists, unknownPartition } from '../log-errors.ts'
 import type { NewTopic, TopicDescription } from '../transport.ts'
-import { PartitionLog } from './partition-log.ts'
+import { PartitionLog, type AppendMeter } from './partition-log.ts'
 
 /** Kafka's own default of max.message.bytes, so that a topic made without a limit behaves as there. */
 export const DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
@@ -22,6 +22,8 @@ interface TopicState {
 
 /** Topics by name, in the order they were created. */
 export class Topics {
+  /** What was appended since the log was made. */
+  readonly meter: AppendMeter = { batches: 0, largestBatchBytes: 0 }
   readonly #clock: Clock
   readonly #topics = new Map<Topic, TopicState>()
 
@@ -52,7 +54,7 @@ export class Topics {
         description,
         partitions: Array.from(
           { length: partitions },
-          (_, index) => new PartitionLog(description, asPartition(index)),
+          (_, index) => new PartitionLog(description, asPartition(index), this.meter),
         ),
       })
     }
