@@ -1,6 +1,7 @@
 /** `millrace run`: a pipeline from its file, until it is stopped. */
 import { join } from 'node:path'
 import { streams, type StreamsApp } from '../runtime/app.ts'
+import type { GroupAssignment, StaticAssignment } from '../runtime/assignment.ts'
 import type { StreamsEvent, StreamsOptions } from '../runtime/config.ts'
 import { defineCommand, type CommandContext } from './command.ts'
 import { createMissingTopics, topicsOf } from './create-topics.ts'
@@ -38,6 +39,10 @@ export const runCommand = defineCommand({
     application: optional(text, "the application's name; otherwise the topology's"),
     partition: optional(units, 'the share of this process: 0, or 0-2, or 0,2; otherwise all'),
     of: optional(count, 'of how many shares; otherwise one for each partition'),
+    group: flag('share the work with the other processes that run the pipeline so'),
+    instance: optional(text, 'with --group: a name under which a restart keeps its share'),
+    standbys: optional(count, "with --group: copies of each task's state on other processes"),
+    adopt: flag('take over the offsets of a run with, or without, --group'),
     guarantee: withDefault(
       oneOf('exactly-once', 'at-least-once'),
       'exactly-once',
@@ -61,6 +66,10 @@ export const runCommand = defineCommand({
     {
       line: 'millrace run pipeline.ts --embedded data --create-topics',
       says: 'all of it, in this process',
+    },
+    {
+      line: 'millrace run pipeline.ts --embedded data --group',
+      says: 'a share of it, as one of several processes',
     },
     {
       line: 'millrace run pipeline.ts --embedded data --until-caught-up',
@@ -89,7 +98,8 @@ export const runCommand = defineCommand({
       clock: context.clock,
       state: { kind: 'folder', folder: options.state ?? join(options.embedded, 'state') },
       guarantee: options.guarantee,
-      assignment: { kind: 'static', ...given({ units: options.partition, of: options.of }) },
+      assignment: assignmentOf(options),
+      adopt: options.adopt,
       limits: {
         closeDeadlineMs: CLOSE_DEADLINE_MS,
         ...given({ commitIntervalMs: options['commit-interval'] }),
@@ -102,6 +112,26 @@ export const runCommand = defineCommand({
     return undefined
   },
 })
+
+function assignmentOf(options: {
+  readonly partition: readonly number[] | undefined
+  readonly of: number | undefined
+  readonly group: boolean
+  readonly instance: string | undefined
+  readonly standbys: number | undefined
+}): GroupAssignment | StaticAssignment {
+  const { partition, of, group, instance, standbys } = options
+  if (!group) {
+    if (instance !== undefined || standbys !== undefined) {
+      throw usageError('--instance and --standbys need --group')
+    }
+    return { kind: 'static', ...given({ units: partition, of }) }
+  }
+  if (partition !== undefined || of !== undefined) {
+    throw usageError('--group shares the partitions out by itself: leave --partition and --of out')
+  }
+  return { kind: 'group', ...given({ instanceId: instance, standbys }) }
+}
 
 /** Runs an app until it fails, is told to stop, or is done. */
 export async function drive(

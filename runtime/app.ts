@@ -6,12 +6,8 @@
 import { sleep } from '../model/clock.ts'
 import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
 import { asTopic, type TopicPartition } from '../model/position.ts'
-import { openStateDirectory } from '../state/directory.ts'
-import type { StateHome } from '../state/home.ts'
 import { forApplication } from '../topology/application.ts'
-import { topologyFingerprint } from '../topology/fingerprint.ts'
 import type { Topology } from '../topology/graph.ts'
-import { assignStatically } from './assignment.ts'
 import { limitsOf, type Guarantee, type StreamsLimits, type StreamsOptions } from './config.ts'
 import { policiesOf } from './failure.ts'
 import { LocalStore, type LocalStoreOptions } from './local-store.ts'
@@ -20,11 +16,11 @@ import { openTopology, type OpenStore, type OpenTopology } from './open-topology
 import { Pause } from './pause.ts'
 import { PayloadCache } from './payload-cache.ts'
 import type { AppServices } from './services.ts'
-import { StaticShare } from './share.ts'
 import { moveApp, type AppState } from './task-state.ts'
 import { prepareTopics, type KnownTopics } from './topics.ts'
-import { CommitUnit } from './unit.ts'
+import type { CommitUnit } from './unit.ts'
 import type { UnitTask } from './unit-task.ts'
+import { makeUnits } from './units.ts'
 
 /** Prepares an app; nothing happens before `start`. */
 export function streams(topology: Topology, options: StreamsOptions): StreamsApp {
@@ -193,37 +189,20 @@ export class StreamsApp implements AsyncDisposable {
   }
 
   async #makeUnits(): Promise<readonly CommitUnit[]> {
-    const { transport, registry, deadLetterTopic, steps } = this.#options
+    const { transport, registry, deadLetterTopic } = this.#options
     const letters = deadLetterTopic === undefined ? undefined : asTopic(deadLetterTopic)
     const topics = await prepareTopics(this.#topology, this.application, {
       transport,
       deadLetterTopic: letters,
     })
     const services = await this.#services(topics, registry)
-    const assignments = assignStatically({
+    return makeUnits({
       application: this.application,
-      subtopologies: this.#topology.subtopologies,
-      partitionCount: ({ sourceTopics }) => Math.max(...sourceTopics.map(topics.partitionsOf)),
-      assignment: this.#options.assignment ?? { kind: 'static' },
+      options: this.#options,
+      services,
+      guarantee: this.#guarantee,
+      onSettled: () => this.#onUnitStarted(),
     })
-    return assignments.map(
-      (assignment) =>
-        new CommitUnit(
-          {
-            unit: assignment.unit,
-            mode: 'static',
-            services,
-            transport,
-            guarantee: this.#guarantee,
-            openState: async () => await this.#openState(`${assignment.unit}-of-${assignment.of}`),
-            openShare: () => new StaticShare(this.application, assignment.tasks),
-            transactionalId: () => assignment.transactionalId,
-            ...(steps?.commit === undefined ? {} : { commitSteps: steps.commit }),
-            ...(steps?.start === undefined ? {} : { startSteps: steps.start }),
-          },
-          () => this.#onUnitStarted(),
-        ),
-    )
   }
 
   async #services(topics: KnownTopics, registry: StreamsOptions['registry']): Promise<AppServices> {
@@ -261,18 +240,6 @@ export class StreamsApp implements AsyncDisposable {
       },
       onEvent: onEvent ?? (() => {}),
     }
-  }
-
-  async #openState(unit: string): Promise<StateHome> {
-    const { state, clock } = this.#options
-    if (state.kind === 'given') return await state.open(unit)
-    return await openStateDirectory({
-      stateDir: state.folder,
-      applicationId: this.application,
-      unit,
-      fingerprint: topologyFingerprint(this.#topology),
-      clock,
-    })
   }
 
   /** Runs all units; resolves when all have started. The first that fails takes the others down with it. */

@@ -1,9 +1,10 @@
 /**
- * Who owns what, in static mode: no group, each process is told its share. Unit i of N owns every
- * task (sub-topology, p) with p mod N = i, so that the N units cover every task of every
- * sub-topology, also of those with fewer or more partitions than the largest source.
+ * Who owns what. In a group its members agree on it (runtime/group-share.ts). In static mode there is
+ * no group, and each process is told its share. Unit i of N owns every task (sub-topology, p) with p mod N = i,
+ * so that the N units cover every task of every sub-topology, also of those with fewer or more
+ * partitions than the largest source.
  */
-import { asPartition, type Partition } from '../model/position.ts'
+import { asPartition, type Partition, type Topic } from '../model/position.ts'
 import { MillraceError } from '../model/errors.ts'
 import type { Subtopology } from '../topology/graph.ts'
 
@@ -18,6 +19,15 @@ export interface StaticAssignment {
   readonly kind: 'static'
   readonly units?: readonly number[]
   readonly of?: number
+}
+
+/** A share that the processes of a group agree on, and that changes when one comes or goes. */
+export interface GroupAssignment {
+  readonly kind: 'group'
+  /** A name that outlives this process: when it comes back under it in time, its tasks are still its own. */
+  readonly instanceId?: string
+  /** Copies of each task's state that other processes keep up to date. Default 0. */
+  readonly standbys?: number
 }
 
 /** One task: a sub-topology on one partition. */
@@ -39,6 +49,17 @@ export function describeTask({ subtopology, partition }: TaskId): string {
   return `${subtopology.id}_${partition}`
 }
 
+/** Every task there is, of every sub-topology. */
+export function allTasks(
+  subtopologies: readonly Subtopology[],
+  partitionsOf: (topic: Topic) => number,
+): readonly TaskId[] {
+  return subtopologies.flatMap((subtopology) => {
+    const count = Math.max(0, ...subtopology.sourceTopics.map(partitionsOf))
+    return partitionsOfUnit(count, 0, 1).map((partition) => ({ subtopology, partition }))
+  })
+}
+
 /** The units of this process. `partitionCount` answers for the sub-topology's largest source. */
 export function assignStatically(request: {
   readonly application: string
@@ -56,7 +77,7 @@ export function assignStatically(request: {
     of,
     transactionalId: `${application}-${unit}`,
     tasks: subtopologies.flatMap((subtopology) =>
-      partitionsOf(partitionCount(subtopology), unit, of).map((partition) => ({
+      partitionsOfUnit(partitionCount(subtopology), unit, of).map((partition) => ({
         subtopology,
         partition,
       })),
@@ -64,7 +85,7 @@ export function assignStatically(request: {
   }))
 }
 
-function partitionsOf(count: number, unit: number, of: number): Partition[] {
+function partitionsOfUnit(count: number, unit: number, of: number): Partition[] {
   const owned: Partition[] = []
   for (let partition = unit; partition < count; partition += of) owned.push(asPartition(partition))
   return owned

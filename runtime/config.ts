@@ -3,9 +3,10 @@ import type { Clock } from '../model/clock.ts'
 import type { Registry } from '../serdes/registry.ts'
 import type { StateHome } from '../state/home.ts'
 import type { Transport } from '../transport/transport.ts'
-import type { StaticAssignment } from './assignment.ts'
+import type { GroupAssignment, StaticAssignment } from './assignment.ts'
 import type { CommitStep } from './commit.ts'
 import type { FailurePolicies } from './failure.ts'
+import type { ReleaseStep } from './release.ts'
 import type { StartStep } from './start.ts'
 
 /** exactly-once commits outputs, state and offsets in one transaction; at-least-once may repeat outputs after a failure. */
@@ -20,8 +21,10 @@ export interface StreamsOptions {
   /** Where LevelDB keeps the state: a folder, or a function that opens what a commit unit keeps (for tests). */
   readonly state: StateLocation
   readonly clock: Clock
-  /** Which tasks are this process's. Default: all. */
-  readonly assignment?: StaticAssignment
+  /** Which tasks are this process's: told, or agreed on in a group. Default: all, told. */
+  readonly assignment?: StaticAssignment | GroupAssignment
+  /** Takes over offsets that were committed in the other mode, after fencing who wrote them. Default false: that is refused. */
+  readonly adopt?: boolean
   /** Default exactly-once. */
   readonly guarantee?: Guarantee
   /** Stops the app cleanly, as `close` does. */
@@ -32,11 +35,14 @@ export interface StreamsOptions {
   readonly deadLetterTopic?: string
   /** Told what happens: state changes, rewinds, restores, dropped records. Default: nobody. */
   readonly onEvent?: (event: StreamsEvent) => void
-  /** For tests that plant a bug: other steps than those of runtime/commit.ts and runtime/start.ts. */
-  readonly steps?: {
-    readonly commit?: readonly CommitStep[]
-    readonly start?: readonly StartStep[]
-  }
+  readonly steps?: UnitSteps
+}
+
+/** For tests that plant a bug: other steps than those of runtime/commit.ts, runtime/start.ts and runtime/release.ts. */
+export interface UnitSteps {
+  readonly commit?: readonly CommitStep[]
+  readonly start?: readonly StartStep[]
+  readonly release?: readonly ReleaseStep[]
 }
 
 /** Where a task's state lies. */
@@ -76,6 +82,8 @@ export interface StreamsLimits {
    * on the log, -1 for none.
    */
   readonly maxTaskIdleMs: number
+  /** State of tasks that this process does not run any more is removed after this long: Kafka's `state.cleanup.delay.ms`. Default 10 minutes. */
+  readonly stateCleanupDelayMs: number
   /** How long the loop runs before others have a turn. Default 5. */
   readonly sliceMs: number
   /** Records processed before the time is looked at. Default 256. */
@@ -88,6 +96,14 @@ export interface StreamsLimits {
   readonly closeDeadlineMs: number
   /** How long offsets of an open transaction of a predecessor are waited for. Default 70,000: longer than a transaction lives. */
   readonly offsetsPendingMs: number
+  /** In a group: a process that was not heard of for this long is out. Default 45,000. */
+  readonly sessionTimeoutMs: number
+  /** In a group: how long the others wait for a process to give up tasks and join again. Default 60,000. */
+  readonly rebalanceTimeoutMs: number
+  /** In a group: time between two signs of life. Default 3,000. */
+  readonly heartbeatIntervalMs: number
+  /** How often a standby task looks whether its changelogs have gone on. Default 500. */
+  readonly standbyIntervalMs: number
 }
 
 const DEFAULT_LIMITS: StreamsLimits = {
@@ -104,12 +120,17 @@ const DEFAULT_LIMITS: StreamsLimits = {
   flushBytes: 16 * 1024 * 1024,
   stateCacheBytes: 16 * 1024 * 1024,
   maxTaskIdleMs: 0,
+  stateCleanupDelayMs: 10 * 60 * 1000,
   sliceMs: 5,
   sliceRecords: 256,
   unitTimeoutMs: 5 * 60 * 1000,
   restartBackoffMs: 100,
   closeDeadlineMs: 30_000,
   offsetsPendingMs: 70_000,
+  sessionTimeoutMs: 45_000,
+  rebalanceTimeoutMs: 60_000,
+  heartbeatIntervalMs: 3_000,
+  standbyIntervalMs: 500,
 }
 
 /** All limits, those of `given` before the defaults. */

@@ -1,9 +1,10 @@
-/** Opens a task: its database, its state and itself, and closes them in reverse order. */
+/** Opens a task, or the copy of another process's: database, state and what stands on it, closed in reverse order. */
 import { memoryDatabase } from '../state/memory-database.ts'
 import type { StateHome } from '../state/home.ts'
 import { TaskState } from '../state/layers.ts'
 import { describeTask, type TaskId } from './assignment.ts'
-import type { UnitServices } from './services.ts'
+import type { AppServices, UnitServices } from './services.ts'
+import type { OpenCopy } from './standbys.ts'
 import type { OpenTask } from './task-keeper.ts'
 import { UnitTask } from './unit-task.ts'
 
@@ -21,11 +22,24 @@ export async function openTask(parts: {
   return { task, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
 }
 
-/** The layers of a task's stores over its database. */
-export async function openTaskState(parts: {
+/** The state of a task that runs elsewhere. */
+export async function openCopy(parts: {
   readonly taskId: TaskId
   readonly home: StateHome
-  readonly services: Pick<UnitServices, 'clock' | 'limits' | 'onEvent'>
+  readonly services: AppServices
+}): Promise<OpenCopy> {
+  await using resources = new AsyncDisposableStack()
+  const state = await openTaskState({ ...parts, resources })
+  const owned = resources.move()
+  const { taskId } = parts
+  return { taskId, state, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
+}
+
+/** The layers of a task's stores over its database. */
+async function openTaskState(parts: {
+  readonly taskId: TaskId
+  readonly home: StateHome
+  readonly services: AppServices
   readonly resources: AsyncDisposableStack
 }): Promise<TaskState> {
   const { taskId, home, services, resources } = parts

@@ -14,8 +14,9 @@ export interface Share extends AsyncDisposable {
   readonly standby: readonly TaskId[]
   /** On whose behalf offsets are committed. Throws MILLRACE_GROUP_LOST where the group has put this member out. */
   readonly group: GroupMetadata
-  /** Transactional ids of processes that have left. */
+  /** Transactional ids of processes that have left, until they are fenced. */
   readonly departed: readonly string[]
+  fenced(transactionalIds: readonly string[]): void
   isAlive(transactionalId: string): boolean
   /** From here on this holder is told; before it began nothing ran, and after `release` nothing does. */
   hold(holder: ShareHolder): void
@@ -34,6 +35,8 @@ export interface ShareHolder {
   changed(): void
   /** The share is lost: what it did and has not committed must be forgotten. Resolves when it is. */
   lost(error: Error): Promise<void>
+  /** Changelog records that a standby's copy was behind when it was last looked; undefined where that is not known. */
+  lagOf(task: string): number | undefined
   /** There will be no more share. */
   failed(error: Error): void
 }
@@ -53,6 +56,8 @@ export class StaticShare implements Share {
   isAlive(): boolean {
     return false
   }
+
+  fenced(): void {}
 
   hold(): void {}
 

@@ -9,7 +9,7 @@
 import { sleep, type Clock } from '../model/clock.ts'
 import { isMillraceError, MillraceError } from '../model/errors.ts'
 import { describePartition, type Topic, type TopicPartition } from '../model/position.ts'
-import type { CommittedOffset, Transport } from '../transport/transport.ts'
+import type { CommittedOffset, Isolation, Transport } from '../transport/transport.ts'
 import type { OffsetWriter } from './assignment.ts'
 import type { Guarantee, StreamsLimits } from './config.ts'
 import { decodeOffsetMetadata, encodeOffsetMetadata } from './offset-metadata.ts'
@@ -21,8 +21,11 @@ export interface StartRound {
   readonly guarantee: Guarantee
   readonly groupId: string
   readonly writer: OffsetWriter
+  /** Whether offsets of the other mode are taken over. */
+  readonly adopt: boolean
   /** Transactional ids of processes that have left the group: their heirs end what they left open. */
   readonly departed: readonly string[]
+  readonly onFenced: (transactionalIds: readonly string[]) => void
   /** Whether a process that lives writes under this id: what it gives up it commits, or aborts, itself. */
   readonly isAlive: (transactionalId: string) => boolean
   /** Fences the predecessor of the unit's producer; once in each run of a unit. */
@@ -54,6 +57,8 @@ export interface StartingTask {
   /** Brings the stores up to the ends of their changelogs, or to the committed offsets of the source topics they mirror. */
   restore(request: {
     readonly starts: readonly StartOffset[]
+    /** Which end of the changelogs: only the read_uncommitted one has all that was ever committed before it. */
+    readonly end: Isolation
     readonly signal: AbortSignal
   }): Promise<void>
 }
@@ -62,6 +67,21 @@ export interface StartingTask {
 export interface StartStep {
   readonly name: string
   run(round: StartRound): Promise<void>
+}
+
+/** A unit that is told its share must not meet a group that agrees on its own. */
+export const refuseMembers: StartStep = {
+  name: 'refuseMembers',
+  run: async ({ transport, groupId, writer }) => {
+    if (writer.mode === 'group') return
+    const members = await transport.admin.describeGroup(groupId)
+    if (members.length === 0) return
+    throw new MillraceError(
+      'MILLRACE_GROUP_HAS_MEMBERS',
+      `the group ${groupId} has ${members.length} member(s), and this app was told its partitions. ` +
+        'Stop those processes, start this one as a member too, or give it an application name of its own.',
+    )
+  },
 }
 
 /** Fences the predecessor; its open transaction is over when this returns. */
@@ -74,7 +94,9 @@ export const initProducer: StartStep = {
 export const fenceDeparted: StartStep = {
   name: 'fenceDeparted',
   run: async (round) => {
-    if (round.guarantee === 'exactly-once') await fence(round.departed, round)
+    if (round.guarantee !== 'exactly-once') return
+    await fence(round.departed, round)
+    round.onFenced(round.departed)
   },
 }
 
@@ -97,7 +119,7 @@ export const fenceForeignWriters: StartStep = {
     for (const offset of round.progress.committed) {
       const writer = offset === undefined ? undefined : decodeOffsetMetadata(offset.metadata).writer
       if (writer === undefined || writer.transactionalId === round.writer.transactionalId) continue
-      if (writer.mode !== round.writer.mode) throw otherMode(round, writer)
+      if (writer.mode !== round.writer.mode && !round.adopt) throw otherMode(round, writer)
       if (!round.isAlive(writer.transactionalId)) foreign.add(writer.transactionalId)
     }
     if (foreign.size === 0 || round.guarantee !== 'exactly-once') return
@@ -128,7 +150,9 @@ export const resolveStarts: StartStep = {
 export const restoreStores: StartStep = {
   name: 'restoreStores',
   run: async ({ tasks, progress, signal }) => {
-    for (const task of tasks) await task.restore({ starts: progress.starts, signal })
+    for (const task of tasks) {
+      await task.restore({ starts: progress.starts, end: 'read_uncommitted', signal })
+    }
   },
 }
 
@@ -151,6 +175,7 @@ export const commitStarts: StartStep = {
 
 /** The order in which tasks start. */
 export const START: readonly StartStep[] = [
+  refuseMembers,
   initProducer,
   fenceDeparted,
   readOffsets,
@@ -207,7 +232,7 @@ function otherMode(round: StartRound, writer: OffsetWriter): MillraceError {
   return new MillraceError(
     'MILLRACE_OTHER_MODE',
     `the offsets of group ${round.groupId} were committed in ${writer.mode} mode (${writer.transactionalId}), ` +
-      `and this app starts in ${round.writer.mode} mode. Start it in the mode it ran in.`,
+      `and this app starts in ${round.writer.mode} mode. Start it in the mode it ran in, or stop all of its processes and start with \`adopt\`.`,
   )
 }
 

@@ -7,6 +7,7 @@
 import { asError } from '../model/errors.ts'
 import { describeTask, type TaskId } from './assignment.ts'
 import type { Share } from './share.ts'
+import type { Standbys } from './standbys.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
 import type { UnitLoop } from './unit-loop.ts'
 import { Wakeup } from './wakeup.ts'
@@ -20,6 +21,7 @@ export interface OpenTask extends AsyncDisposable {
 export interface TaskKeeperParts {
   readonly share: Share
   readonly loop: UnitLoop
+  readonly standbys: Pick<Standbys, 'want' | 'giveUp'>
   readonly open: (taskId: TaskId) => Promise<OpenTask>
   /** Takes tasks through the steps of runtime/start.ts. */
   readonly start: (
@@ -100,6 +102,7 @@ export class TaskKeeper {
     const { active } = this.#parts.share
     const missing = (active ?? []).filter((taskId) => !this.#running.has(describeTask(taskId)))
     if (missing.length > 0) return await this.#start(missing, stop)
+    this.#parts.standbys.want(this.#parts.share.standby)
     if (active !== undefined && !this.#isSettled) {
       this.#isSettled = true
       this.#parts.onSettled([...this.#running.values()].map(({ task }) => task))
@@ -122,6 +125,7 @@ export class TaskKeeper {
     this.#starting = { tasks: taskIds, calledOff }
     const signal = AbortSignal.any([stop, calledOff.signal])
     try {
+      await this.#parts.standbys.giveUp(taskIds)
       await using opened = new AsyncDisposableStack()
       const open: OpenTask[] = []
       for (const taskId of taskIds) open.push(opened.use(await this.#parts.open(taskId)))

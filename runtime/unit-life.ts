@@ -9,11 +9,13 @@ import type { StateHome } from '../state/home.ts'
 import type { Producer } from '../transport/transport.ts'
 import { describeTask } from './assignment.ts'
 import { AT_LEAST_ONCE, EXACTLY_ONCE } from './commit.ts'
-import { openTask } from './open-task.ts'
+import { openCopy, openTask } from './open-task.ts'
 import { Outputs } from './outputs.ts'
+import { RELEASE } from './release.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 import type { UnitServices } from './services.ts'
 import type { Share, ShareHolder } from './share.ts'
+import { Standbys } from './standbys.ts'
 import { START, type StartProgress } from './start.ts'
 import { StartingUnitTask } from './starting-task.ts'
 import { TaskKeeper } from './task-keeper.ts'
@@ -42,6 +44,7 @@ export class UnitLife implements ShareHolder {
   readonly #over = Promise.withResolvers<void>()
   #loop: UnitLoop | undefined
   #keeper: TaskKeeper | undefined
+  #standbys: Standbys | undefined
   #isInitialized = false
 
   constructor(parts: UnitLifeParts) {
@@ -71,14 +74,15 @@ export class UnitLife implements ShareHolder {
     const ended = new AbortController()
     try {
       await using resources = new AsyncDisposableStack()
-      const { loop, keeper } = this.#open(resources)
+      const { loop, keeper, standbys } = this.#open(resources)
       share.hold(this)
-      const keeping = keeper
-        .run(AbortSignal.any([stop, ended.signal]))
-        .catch((error: unknown) => loop.fail(asError(error)))
+      const over = AbortSignal.any([stop, ended.signal])
+      const beside = [keeper, standbys].map(
+        async (work) => await work.run(over).catch((error: unknown) => loop.fail(asError(error))),
+      )
       resources.defer(async () => {
         ended.abort(new Error('the unit has stopped'))
-        await untilAborted(keeping, cancel)
+        await untilAborted(Promise.all(beside), cancel)
       })
       await loop.run(stop, AbortSignal.any([cancel, this.#lost.signal]))
     } finally {
@@ -107,12 +111,20 @@ export class UnitLife implements ShareHolder {
     await this.#over.promise
   }
 
+  lagOf(task: string): number | undefined {
+    return this.#standbys?.lagOf(task)
+  }
+
   failed(error: Error): void {
     this.#loop?.fail(error)
   }
 
-  #open(resources: AsyncDisposableStack): { loop: UnitLoop; keeper: TaskKeeper } {
-    const { unit, share, transport, services, guarantee, transactionalId } = this.#parts
+  #open(resources: AsyncDisposableStack): {
+    loop: UnitLoop
+    keeper: TaskKeeper
+    standbys: Standbys
+  } {
+    const { unit, share, home, transport, services, guarantee, transactionalId } = this.#parts
     const { clock, limits, onEvent } = services
     const { prefetchBytes, transactionTimeoutMs, heldBytes } = limits
     const reader = resources.use(
@@ -140,9 +152,12 @@ export class UnitLife implements ShareHolder {
       onEvent,
       purge,
       group: () => share.group,
-      steps: this.#parts.commitSteps ?? steps,
+      steps: this.#parts.steps?.commit ?? steps,
+      releaseSteps: this.#parts.steps?.release ?? RELEASE,
       commitOffsets: async (offsets, group) =>
-        await transport.admin.commitOffsets(group.groupId, offsets),
+        group.generation < 0
+          ? await transport.admin.commitOffsets(group.groupId, offsets)
+          : await transport.admin.commitOffsets(group.groupId, offsets, group),
     })
     const writer = { mode: this.#parts.mode, transactionalId }
     const unitServices: UnitServices = {
@@ -152,11 +167,18 @@ export class UnitLife implements ShareHolder {
       writer,
       onWork: () => wakeup.ring(),
     }
+    const standbys = new Standbys({
+      groupId: services.open.application,
+      transport,
+      services,
+      open: async (taskId) => await openCopy({ taskId, home, services }),
+    })
+    resources.defer(async () => await standbys.end())
     const keeper = new TaskKeeper({
       share,
       loop,
-      open: async (taskId) =>
-        await openTask({ taskId, home: this.#parts.home, services: unitServices }),
+      standbys,
+      open: async (taskId) => await openTask({ taskId, home, services: unitServices }),
       start: async (tasks, signal) =>
         await this.#start(tasks, { producer, services: unitServices, signal }),
       onSettled: (tasks) => this.#settled(tasks),
@@ -164,7 +186,8 @@ export class UnitLife implements ShareHolder {
     resources.defer(async () => await keeper.end())
     this.#loop = loop
     this.#keeper = keeper
-    return { loop, keeper }
+    this.#standbys = standbys
+    return { loop, keeper, standbys }
   }
 
   /** Takes tasks through the steps of a start, and begins them. */
@@ -172,7 +195,7 @@ export class UnitLife implements ShareHolder {
     tasks: readonly UnitTask[],
     parts: { producer: Producer; services: UnitServices; signal: AbortSignal },
   ): Promise<readonly StartOffset[]> {
-    const { transport, guarantee, startSteps, share } = this.#parts
+    const { transport, guarantee, steps, share, adopt } = this.#parts
     const { producer, services, signal } = parts
     const progress: StartProgress = { committed: [], starts: [] }
     const round = {
@@ -180,7 +203,9 @@ export class UnitLife implements ShareHolder {
       guarantee,
       groupId: services.open.application,
       writer: services.writer,
+      adopt,
       departed: share.departed.filter((id) => id !== services.writer.transactionalId),
+      onFenced: (transactionalIds: readonly string[]) => share.fenced(transactionalIds),
       isAlive: (transactionalId: string) => share.isAlive(transactionalId),
       initProducer: async () => await this.#initOnce(producer),
       commitStarts: async (offsets: Parameters<UnitLoop['commit']>[0]) =>
@@ -191,7 +216,7 @@ export class UnitLife implements ShareHolder {
       signal,
       progress,
     }
-    for (const step of startSteps ?? START) {
+    for (const step of steps?.start ?? START) {
       signal.throwIfAborted()
       await step.run(round)
     }

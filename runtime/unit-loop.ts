@@ -10,6 +10,7 @@ import type { Guarantee, StreamsEvent } from './config.ts'
 import { remedyFor, type UnitMode } from './failure.ts'
 import type { Pause } from './pause.ts'
 import { fetchPendingSchema } from './pending-schema.ts'
+import type { ReleaseStep } from './release.ts'
 import { Rounds, type RoundsParts } from './rounds.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
 import { untilAborted } from './until-aborted.ts'
@@ -26,6 +27,7 @@ export interface UnitLoopParts extends Omit<RoundsParts, 'onEnded'> {
   readonly reader: Reader
   readonly wakeup: Wakeup
   readonly pause: Pick<Pause, 'isOn'>
+  readonly releaseSteps: readonly ReleaseStep[]
   readonly onEvent: (event: StreamsEvent) => void
 }
 
@@ -131,11 +133,17 @@ export class UnitLoop {
 
   /** Commits what is done, and lets these tasks go: what they did is durable, or forgotten, when this resolves. */
   async release(tasks: readonly UnitTask[]): Promise<void> {
+    const { releaseSteps } = this.#parts
+    const round = {
+      commit: async () => await this.#commitNow(),
+      letGo: () => {
+        this.#rounds.changeTasks([], () => {
+          this.#tasks = this.#tasks.filter((task) => !tasks.includes(task))
+        })
+      },
+    }
     await this.between(async () => {
-      await this.#commitNow()
-      this.#rounds.changeTasks([], () => {
-        this.#tasks = this.#tasks.filter((task) => !tasks.includes(task))
-      })
+      for (const step of releaseSteps) await step.run(round)
     })
   }
 

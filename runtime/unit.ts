@@ -7,13 +7,13 @@
 import { sleep } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
 import type { StateHome } from '../state/home.ts'
-import type { CommitStep } from './commit.ts'
-import type { Guarantee } from './config.ts'
+import type { Guarantee, UnitSteps } from './config.ts'
 import { remedyFor, type UnitMode } from './failure.ts'
+import { describeTask } from './assignment.ts'
 import { fetchPendingSchema } from './pending-schema.ts'
+import { StateCleaner } from './state-cleaner.ts'
 import type { AppServices } from './services.ts'
 import type { Share } from './share.ts'
-import type { StartStep } from './start.ts'
 import { moveTask, type TaskPhase } from './task-state.ts'
 import type { Transport } from '../transport/transport.ts'
 import { UnitLife } from './unit-life.ts'
@@ -30,9 +30,10 @@ export interface UnitParts {
   readonly guarantee: Guarantee
   readonly openState: () => Promise<StateHome>
   readonly transactionalId: (home: StateHome) => string
-  readonly openShare: (home: StateHome) => Share
-  readonly commitSteps?: readonly CommitStep[]
-  readonly startSteps?: readonly StartStep[]
+  readonly openShare: (home: StateHome) => Promise<Share>
+  /** Whether offsets of the other mode are taken over. */
+  readonly adopt: boolean
+  readonly steps: UnitSteps | undefined
 }
 
 /** Longest wait before a unit starts over, as a multiple of the first. */
@@ -46,6 +47,7 @@ export class CommitUnit {
   readonly #onStarted: () => void
   #home: StateHome | undefined
   #share: Share | undefined
+  #cleaner: StateCleaner | undefined
   #life: UnitLife | undefined
   #phase: TaskPhase = 'created'
   /** Lives that ended in a failure since the last progress, and when the first of them began. */
@@ -113,11 +115,10 @@ export class CommitUnit {
   }
 
   async #close(): Promise<void> {
-    try {
-      await this.#share?.[Symbol.asyncDispose]()
-    } finally {
-      await this.#home?.[Symbol.asyncDispose]()
-    }
+    await using closing = new AsyncDisposableStack()
+    closing.use(this.#home)
+    closing.use(this.#cleaner)
+    closing.use(this.#share)
   }
 
   /** Returns to start over after a wait, or because a stop was asked for; throws what cannot be got over. */
@@ -152,7 +153,8 @@ export class CommitUnit {
     this.#phase = moveTask(this.#phase, 'restoring')
     this.#life = undefined
     const home = (this.#home ??= await this.#openHome())
-    const share = (this.#share ??= this.#parts.openShare(home))
+    const share = (this.#share ??= await this.#parts.openShare(home))
+    this.#cleaner ??= this.#makeCleaner(home, share)
     this.#life = new UnitLife({
       ...this.#parts,
       home,
@@ -172,7 +174,21 @@ export class CommitUnit {
     return home
   }
 
+  #makeCleaner(home: StateHome, share: Share): StateCleaner {
+    const { clock, limits, onEvent } = this.#parts.services
+    return new StateCleaner({
+      home,
+      isOwned: (task) =>
+        share.active === undefined ||
+        [...share.active, ...share.standby].some((own) => describeTask(own) === task),
+      clock,
+      delayMs: limits.stateCleanupDelayMs,
+      onNotice: (message) => onEvent({ kind: 'notice', message }),
+    })
+  }
+
   #settled(): void {
+    this.#cleaner?.look()
     if (this.#phase !== 'running') this.#phase = moveTask(this.#phase, 'running')
     this.#onStarted()
   }

@@ -134,6 +134,8 @@ export class MemoryBench {
 
 /** Options of a life: those of an app, and what stands between it and the log. */
 export type LifeOptions = Partial<StreamsOptions> & {
+  /** Whose disks the app uses; a process of a group has its own. Default: the only machine's. */
+  readonly machine?: string
   readonly wrap?: (transport: Transport) => Transport
 }
 
@@ -144,14 +146,21 @@ export class Life {
   readonly connection: MemoryConnection
   readonly clock: ProcessClock
   readonly #bench: MemoryBench
+  readonly #machine: string
   readonly #homes: [string, MemoryHome][] = []
 
   constructor(
     bench: MemoryBench,
     topology: Topology,
-    { name, wrap = (transport) => transport, ...options }: LifeOptions & { readonly name: string },
+    {
+      name,
+      machine = '',
+      wrap = (transport) => transport,
+      ...options
+    }: LifeOptions & { readonly name: string },
   ) {
     this.#bench = bench
+    this.#machine = machine
     this.clock = new ProcessClock(bench.clock)
     this.connection = bench.log.connect(name)
     this.app = streams(topology, {
@@ -204,7 +213,8 @@ export class Life {
       .reduce((sum, { value }) => sum + value, 0)
   }
 
-  #open(unit: string): MemoryHome {
+  #open(folder: string): MemoryHome {
+    const unit = this.#machine + folder
     const disks = this.#bench.disks.get(unit)
     const home = new MemoryHome({ processId: unit, ...(disks === undefined ? {} : { disks }) })
     this.#bench.disks.set(unit, home.disks)

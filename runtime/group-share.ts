@@ -1,0 +1,230 @@
+/**
+ * A unit's share of a group: what the members agreed on, turned into tasks, and told to whoever runs
+ * them. The membership calls one thing at a time and waits for the answer, so the order of this file
+ * is the order of a rebalance: joining, revoked, assigned; or lost.
+ *
+ * The membership outlives the lives of its unit: a life that fails and starts over keeps its tasks.
+ * Only a lost membership takes the life with it, for what that life has not committed must never be.
+ */
+import { asError, MillraceError } from '../model/errors.ts'
+import type { Topic, TopicPartition } from '../model/position.ts'
+import type { Subtopology } from '../topology/graph.ts'
+import type {
+  Assigned,
+  Membership,
+  MembershipListener,
+  MembershipOptions,
+} from '../transport/membership.ts'
+import type { GroupMetadata } from '../transport/transport.ts'
+import { allTasks, describeTask, type TaskId } from './assignment.ts'
+import type { StreamsLimits } from './config.ts'
+import { groupAssignor } from './group-assignor.ts'
+import {
+  decodeAssignmentData,
+  encodeJoinData,
+  type TaskOnDisk,
+  type TaskOwner,
+} from './group-user-data.ts'
+import type { Share, ShareHolder } from './share.ts'
+
+/** What a share of a group is made of. */
+export interface GroupShareParts {
+  readonly openMembership: (options: MembershipOptions) => Membership
+  readonly application: string
+  readonly subtopologies: readonly Subtopology[]
+  readonly partitionsOf: (topic: Topic) => number
+  readonly fingerprint: string
+  readonly processId: string
+  /** The name that outlives the process, if it has one. */
+  readonly instanceId: string | undefined
+  /** Copies of each task's state on other processes. */
+  readonly standbys: number
+  /** Tasks whose state lies here and that do not run. */
+  readonly dormant: readonly string[]
+  readonly limits: Pick<
+    StreamsLimits,
+    'sessionTimeoutMs' | 'rebalanceTimeoutMs' | 'heartbeatIntervalMs'
+  >
+}
+
+/** Changelog records by which state counts as behind where nobody has looked: worth more than none, less than a copy that follows. */
+const UNKNOWN_LAG = 5_000
+
+/** The transactional id of a process in a group. */
+export function groupTransactionalId(application: string, processId: string): string {
+  return `${application}-${processId}`
+}
+
+/** A share that changes with the members. */
+export class GroupShare implements Share, MembershipListener {
+  readonly #parts: GroupShareParts
+  readonly #tasks: readonly TaskId[]
+  #membership: Membership | undefined
+  #holder: ShareHolder | undefined
+  #active: readonly TaskId[] | undefined
+  #standby: readonly TaskId[] = []
+  #processes: readonly string[] = []
+  #owners: readonly TaskOwner[] = []
+  readonly #departed = new Set<string>()
+
+  constructor(parts: GroupShareParts) {
+    this.#parts = parts
+    this.#tasks = allTasks(parts.subtopologies, parts.partitionsOf)
+  }
+
+  get active(): readonly TaskId[] | undefined {
+    return this.#active
+  }
+
+  get standby(): readonly TaskId[] {
+    return this.#standby
+  }
+
+  /** Who runs what in the whole group, as of the last assignment. */
+  get owners(): readonly TaskOwner[] {
+    return this.#owners
+  }
+
+  get group(): GroupMetadata {
+    const metadata = this.#membership?.metadata
+    if (metadata === undefined || metadata.generation < 0) throw groupLost(this.#parts.application)
+    return metadata
+  }
+
+  get departed(): readonly string[] {
+    return [...this.#departed]
+  }
+
+  isAlive(transactionalId: string): boolean {
+    return this.#processes.some((id) => this.#transactionalId(id) === transactionalId)
+  }
+
+  fenced(transactionalIds: readonly string[]): void {
+    for (const id of transactionalIds) this.#departed.delete(id)
+  }
+
+  hold(holder: ShareHolder): void {
+    this.#holder = holder
+    this.#membership ??= this.#join()
+  }
+
+  release(): void {
+    this.#holder = undefined
+  }
+
+  async leave(): Promise<void> {
+    await this.#membership?.leave()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#membership?.[Symbol.asyncDispose]()
+  }
+
+  async joining(): Promise<void> {
+    await this.#holder?.joining()
+  }
+
+  async revoked(partitions: readonly TopicPartition[]): Promise<void> {
+    const gone = new Set(partitions.map(nameOf))
+    this.#active = this.#active?.filter(
+      ({ subtopology, partition }) =>
+        !subtopology.sourceTopics.some((topic) => gone.has(nameOf({ topic, partition }))),
+    )
+    await this.#holder?.trimmed()
+  }
+
+  async assigned({ all, userData }: Assigned): Promise<void> {
+    const { refused, processes, departed, standbys, owners } = decodeAssignmentData(userData)
+    if (refused !== undefined) throw new MillraceError('MILLRACE_GROUP_OTHER_TOPOLOGY', refused)
+    const own = new Set(all.map(nameOf))
+    this.#active = this.#tasks.filter((task) => this.#inputsOf(task).every((at) => own.has(at)))
+    const copies = new Set(standbys)
+    this.#standby = this.#tasks.filter((task) => copies.has(describeTask(task)))
+    this.#processes = processes
+    this.#owners = owners
+    for (const id of departed) this.#departed.add(this.#transactionalId(id))
+    for (const id of processes) this.#departed.delete(this.#transactionalId(id))
+    this.#holder?.changed()
+  }
+
+  async lost(): Promise<void> {
+    this.#active = undefined
+    this.#standby = []
+    await this.#holder?.lost(groupLost(this.#parts.application))
+  }
+
+  #join(): Membership {
+    const { application, instanceId, limits, subtopologies, standbys } = this.#parts
+    const membership = this.#parts.openMembership({
+      groupId: application,
+      ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
+      topics: [...new Set(subtopologies.flatMap(({ sourceTopics }) => sourceTopics))],
+      assignor: groupAssignor({
+        subtopologies: subtopologies.map(({ id, sourceTopics, stores }) => ({
+          id,
+          sourceTopics,
+          logged: stores.some(({ spec }) => spec.logged),
+        })),
+        fingerprint: this.#parts.fingerprint,
+        standbys,
+      }),
+      userData: () => this.#joinData(),
+      listener: this,
+      sessionTimeoutMs: limits.sessionTimeoutMs,
+      rebalanceTimeoutMs: limits.rebalanceTimeoutMs,
+      heartbeatIntervalMs: limits.heartbeatIntervalMs,
+    })
+    membership.closed.catch((error: unknown) => {
+      this.#membership = undefined
+      this.#active = undefined
+      this.#holder?.failed(asError(error))
+    })
+    membership.start()
+    return membership
+  }
+
+  #joinData(): Buffer {
+    const { processId, fingerprint, dormant } = this.#parts
+    const running = new Set((this.#active ?? []).map(describeTask))
+    const rest = new Set([...this.#standby.map(describeTask), ...dormant])
+    const tasks: TaskOnDisk[] = [
+      ...[...running].map((id) => ({ id, lag: 0 })),
+      ...[...rest.difference(running)].map((id) => ({
+        id,
+        lag: this.#holder?.lagOf(id) ?? UNKNOWN_LAG,
+      })),
+    ]
+    return encodeJoinData({
+      processId,
+      fingerprint,
+      version: '',
+      tasks,
+      knownProcesses: this.#processes,
+    })
+  }
+
+  #inputsOf({ subtopology, partition }: TaskId): readonly string[] {
+    const { partitionsOf } = this.#parts
+    return subtopology.sourceTopics
+      .filter((topic) => partition < partitionsOf(topic))
+      .map((topic) => nameOf({ topic, partition }))
+  }
+
+  #transactionalId(processId: string): string {
+    return groupTransactionalId(this.#parts.application, processId)
+  }
+}
+
+function nameOf({ topic, partition }: { readonly topic: Topic; readonly partition: number }) {
+  return `${topic}/${partition}`
+}
+
+/** The group has put this process out, or it has not joined yet. */
+function groupLost(application: string): MillraceError {
+  return new MillraceError(
+    'MILLRACE_GROUP_LOST',
+    `this process is not a member of the group ${application} any more: it was not heard of within the session ` +
+      'timeout, or its log was out of reach. It joins again and goes on from what is committed.',
+    { remedy: 'retry' },
+  )
+}

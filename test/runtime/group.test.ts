@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest'
+import type { GroupAssignment } from '../../runtime/assignment.ts'
+import type { StreamsEvent } from '../../runtime/config.ts'
+import { text } from '../../serdes/primitives.ts'
+import { topology } from '../../topology/builder.ts'
+import { MemoryBench, type Life, type LifeOptions } from './memory-bench.ts'
+
+const GROUP: GroupAssignment = { kind: 'group' }
+const PARTITIONS = 4
+const KEYS = Array.from({ length: PARTITIONS }, (_, p) => `key-${p}`)
+
+const counting = topology('app', ({ stream }) => {
+  stream('in', { key: text, value: text })
+    .groupByKey()
+    .count({ store: 'counts' })
+    .toStream()
+    .mapValues(String)
+    .to('out', { value: text, partitionBy: (key) => key })
+})
+
+class Group {
+  readonly bench: MemoryBench
+  readonly lives: Life[] = []
+  /** Records produced so far of each key. */
+  produced = 0
+
+  constructor(bench: MemoryBench) {
+    this.bench = bench
+  }
+
+  static async of(processes: number, options: LifeOptions = {}): Promise<Group> {
+    const group = new Group(await MemoryBench.with(['in', 'out'], PARTITIONS))
+    for (let i = 0; i < processes; i += 1) await group.join(`machine-${i}`, options)
+    return group
+  }
+
+  async join(machine: string, options: LifeOptions = {}): Promise<Life> {
+    const life = await this.bench.start(counting, { machine, assignment: GROUP, ...options })
+    this.lives.push(life)
+    return life
+  }
+
+  /** One record of each key, key p on partition p. */
+  async produce(times = 1): Promise<void> {
+    for (let i = 0; i < times; i += 1) {
+      this.produced += 1
+      await this.bench.produce(
+        'in',
+        KEYS.map((key, partition) => ({ key, value: 'x', partition })),
+      )
+    }
+  }
+
+  /** Waits until all that was produced has been counted; then nothing is counted twice or left out. */
+  async counted(): Promise<void> {
+    const out = (): readonly string[] =>
+      Array.from({ length: PARTITIONS }, (_, p) => this.bench.texts('out', p)).flat()
+    await this.bench.until(() => out().length >= this.produced * KEYS.length)
+    for (const key of KEYS) {
+      const counts = Array.from({ length: this.produced }, (_, i) => `${key}=${i + 1}`)
+      expect(out().filter((line) => line.startsWith(`${key}=`))).toEqual(counts)
+    }
+  }
+
+  /** What each process runs, by its last word. */
+  shares(): readonly (readonly string[])[] {
+    return this.lives.map(({ events }) => lastTasks(events))
+  }
+
+  async close(): Promise<void> {
+    for (const life of this.lives) if (life.app.state === 'running') await life.close()
+  }
+}
+
+function lastTasks(events: readonly StreamsEvent[]): readonly string[] {
+  const last = events.findLast((event) => event.kind === 'unit-started')
+  return last?.kind === 'unit-started' ? last.tasks : []
+}
+
+describe('a group of processes', () => {
+  test('shares the tasks evenly, and each task has one owner', async () => {
+    const group = await Group.of(2)
+    await group.produce(3)
+    await group.counted()
+    expect(group.shares().map(({ length }) => length)).toEqual([2, 2])
+    expect(group.shares().flat().toSorted()).toEqual(['0_0', '0_1', '0_2', '0_3'])
+    await group.close()
+  })
+
+  test('gives the tasks of a process that stops to the others, without a record twice or none', async () => {
+    const group = await Group.of(3)
+    await group.produce(2)
+    await group.counted()
+    await group.lives[1]?.close()
+    await group.produce(2)
+    await group.counted()
+    await group.close()
+  })
+
+  test('gives the tasks of a process that is killed to the others once its session is over', async () => {
+    const group = await Group.of(2)
+    await group.produce(2)
+    await group.counted()
+    group.lives[0]?.kill()
+    await group.produce(2)
+    await group.counted()
+    await group.lives[1]?.close()
+  })
+
+  test('goes on with the tasks that stay while another process joins', async () => {
+    const group = await Group.of(1)
+    await group.produce()
+    await group.counted()
+    const joining = group.join('machine-9')
+    await group.produce(5)
+    await joining
+    await group.counted()
+    expect(group.lives[0]?.events.some(({ kind }) => kind === 'restarting')).toBe(false)
+    await group.close()
+  })
+
+  test('keeps copies of state on other processes, which take over without a restore', async () => {
+    const standbys: LifeOptions = { assignment: { kind: 'group', standbys: 1 } }
+    const group = await Group.of(2, standbys)
+    await group.produce(3)
+    await group.counted()
+    await group.bench.pass(2_000)
+    const [first, second] = group.lives
+    const before = second?.events.length ?? 0
+    expect(second?.events.some(({ kind }) => kind === 'restoring')).toBe(true)
+    await first?.close()
+    await group.produce(1)
+    await group.counted()
+    const restored = second?.events.slice(before).filter(({ kind }) => kind === 'restoring')
+    expect(restored).toEqual([])
+    await second?.close()
+  })
+
+  test('refuses a process that was told its partitions while it has members', async () => {
+    const group = await Group.of(1)
+    const told = group.bench.life(counting, { machine: 'other' })
+    told.app.start().catch(() => {})
+    expect(await told.failure()).toMatchObject({ code: 'MILLRACE_GROUP_HAS_MEMBERS' })
+    await group.close()
+  })
+
+  test('refuses the offsets of an app that was told its partitions, and adopts them when it is asked to', async () => {
+    const bench = await MemoryBench.with(['in', 'out'], PARTITIONS)
+    const group = new Group(bench)
+    const told = await bench.start(counting, { machine: 'told' })
+    await group.produce(2)
+    await group.counted()
+    told.kill()
+    const refused = bench.life(counting, { machine: 'a', assignment: GROUP })
+    refused.app.start().catch(() => {})
+    expect(await refused.failure()).toMatchObject({ code: 'MILLRACE_OTHER_MODE' })
+    await group.join('a', { adopt: true })
+    await group.produce(2)
+    await group.counted()
+    await group.close()
+  })
+
+  test('refuses a process with another topology, and goes on', async () => {
+    const group = await Group.of(1)
+    const other = topology('app', ({ stream }) => {
+      stream('in', { key: text, value: text })
+        .groupByKey()
+        .count({ store: 'renamed' })
+        .toStream()
+        .mapValues(String)
+        .to('out', { value: text })
+    })
+    const refused = group.bench.life(other, { machine: 'b', assignment: GROUP })
+    refused.app.start().catch(() => {})
+    expect(await refused.failure()).toMatchObject({ code: 'MILLRACE_GROUP_OTHER_TOPOLOGY' })
+    await group.produce(2)
+    await group.counted()
+    await group.close()
+  })
+
+  test('leaves nothing out under at-least-once, whoever is killed', async () => {
+    const options = { guarantee: 'at-least-once', limits: { commitIntervalMs: 100 } } as const
+    const group = await Group.of(2, options)
+    await group.produce(2)
+    group.lives[0]?.kill()
+    await group.produce(2)
+    const seen = (): ReadonlySet<string> =>
+      new Set(Array.from({ length: PARTITIONS }, (_, p) => group.bench.texts('out', p)).flat())
+    await group.bench.until(() => seen().size >= 4 * KEYS.length)
+    await group.lives[1]?.close()
+  })
+})
