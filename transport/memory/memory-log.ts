@@ -7,6 +7,8 @@
 import type { Clock } from '../../model/clock.ts'
 import type { PartitionOffset, TopicPartition } from '../../model/position.ts'
 import type { LogRecord } from '../../model/record.ts'
+import { GroupMembership } from '../group-member.ts'
+import type { Membership, MembershipOptions } from '../membership.ts'
 import { PrefetchingReader } from '../prefetch.ts'
 import type {
   Admin,
@@ -20,6 +22,7 @@ import type {
 import { Broker } from './broker.ts'
 import { Line, type Faults } from './faults.ts'
 import { MemoryAdmin } from './memory-admin.ts'
+import { MemoryCoordinator } from './memory-coordinator.ts'
 import { MemoryProducer } from './memory-producer.ts'
 import { MemorySource } from './memory-source.ts'
 
@@ -75,6 +78,7 @@ export function memoryLog({ clock, faults }: MemoryLogOptions): MemoryLog {
     admin: own.admin,
     openReader: (options) => own.openReader(options),
     openProducer: (options) => own.openProducer(options),
+    openMembership: (options) => own.openMembership(options),
     kill: () => own.kill(),
     [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
     connect,
@@ -130,6 +134,17 @@ class Connection implements MemoryConnection {
     })
     this.#open.add(producer)
     return producer
+  }
+
+  openMembership(options: MembershipOptions): Membership {
+    const membership: Membership = new GroupMembership(options, {
+      coordinator: new MemoryCoordinator(this.#line, this.#broker),
+      clock: this.#line.clock,
+      admin: this.admin,
+      onClose: () => this.#open.delete(membership),
+    })
+    this.#open.add(membership)
+    return membership
   }
 
   kill(): void {
