@@ -76,6 +76,11 @@ export type {
   SessionStart,
 } from './processors/enricher.ts'
 export type { ExpiryPolicy, JoinOnceOptions } from './processors/join-once.ts'
+export {
+  joinWindows,
+  type JoinWindows,
+  type JoinWindowsOptions,
+} from './processors/join-windows.ts'
 export type { Dereferenced, Reference } from './processors/payloads.ts'
 export { referenceSchema } from './processors/reference-serde.ts'
 export type {

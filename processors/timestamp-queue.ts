@@ -15,11 +15,16 @@ interface Entry<Id> {
   readonly id: Id
 }
 
-/** Ids by the timestamps they came with; equal timestamps in the order they were added. */
+/** Ids by the timestamps they came with; those of equal timestamps by `compareIds`, which is in the order they were added unless given. */
 export class TimestampQueue<Id> {
   #heap: Entry<Id>[] = []
+  readonly #compareIds: (a: Id, b: Id) => number
   readonly #present = new Map<Id, Entry<Id>>()
   #added = 0
+
+  constructor(compareIds: (a: Id, b: Id) => number = () => 0) {
+    this.#compareIds = compareIds
+  }
 
   /** Adds an id; one that is there already moves to the new timestamp. */
   add(id: Id, timestamp: number): void {
@@ -61,7 +66,7 @@ export class TimestampQueue<Id> {
 
   #rebuild(): void {
     // A sorted array is a heap.
-    this.#heap = [...this.#present.values()].toSorted(compare)
+    this.#heap = [...this.#present.values()].toSorted((a, b) => this.#compare(a, b))
   }
 
   #top(): Entry<Id> | undefined {
@@ -102,7 +107,11 @@ export class TimestampQueue<Id> {
   }
 
   #isBefore(a: number, b: number): boolean {
-    return compare(this.#heap[a] as Entry<Id>, this.#heap[b] as Entry<Id>) < 0
+    return this.#compare(this.#heap[a] as Entry<Id>, this.#heap[b] as Entry<Id>) < 0
+  }
+
+  #compare(a: Entry<Id>, b: Entry<Id>): number {
+    return a.timestamp - b.timestamp || this.#compareIds(a.id, b.id) || a.order - b.order
   }
 
   #swap(a: number, b: number): void {
@@ -110,8 +119,4 @@ export class TimestampQueue<Id> {
     this.#heap[a] = this.#heap[b] as Entry<Id>
     this.#heap[b] = held
   }
-}
-
-function compare(a: Entry<unknown>, b: Entry<unknown>): number {
-  return a.timestamp - b.timestamp || a.order - b.order
 }

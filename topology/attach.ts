@@ -1,5 +1,5 @@
 /** The ends of a topology that are topics: what a source begins with, and what a sink ends. */
-import type { AnySerde, PartitionBy } from './graph.ts'
+import type { AnySerde, PartitionBy, TimestampExtractor } from './graph.ts'
 import type { Draft, SourceDraft } from './draft.ts'
 import { PREFIX } from './naming.ts'
 import { keySerde, valueSerde } from './requirements.ts'
@@ -50,4 +50,21 @@ export function attachSink(
     ...(origin?.partitionBy === undefined ? {} : { inheritedPartitionBy: origin.partitionBy }),
   })
   return serdes
+}
+
+/** Adds a sink and a source of its topic; the state of the stream that begins there. */
+export function attachThrough(
+  state: StreamState,
+  topic: string,
+  wish: SinkWish & { readonly timestamp?: TimestampExtractor },
+): StreamState {
+  const serdes = attachSink(state, topic, wish)
+  const { timestamp, partitionBy = state.unchangedFrom?.partitionBy } = wish
+  return attachSource(state.draft, {
+    name: state.draft.naming.step(PREFIX.source),
+    topics: [topic],
+    ...serdes,
+    ...(timestamp === undefined ? {} : { timestamp }),
+    ...(partitionBy === undefined ? {} : { partitionBy }),
+  })
 }

@@ -1,6 +1,7 @@
 /** What an author may say about a step. Everything has a default but what only the author can know. */
 import type { EnrichOptions } from '../processors/enrich-options.ts'
 import type { JoinOnceOptions } from '../processors/join-once.ts'
+import type { JoinWindows } from '../processors/join-windows.ts'
 import type { Reference } from '../processors/payloads.ts'
 import type { ProcessDeclaration } from '../processors/process.ts'
 import type { ProcessValuesDeclaration } from '../processors/process-values.ts'
@@ -165,6 +166,19 @@ export interface ToTableStep<K, V> extends StoreStep {
 export interface TableJoinStep<K, L, Out> extends Named {
   readonly key?: Serde<K>
   readonly left?: Serde<Written<L>>
+  /** Of what `join` answers. */
+  readonly value?: Serde<Written<Out>>
+}
+
+/** A join of two streams. Their serdes are their own where they are known. */
+export interface StreamJoinStep<K, L, R, Out> extends StoreStep {
+  /** How far apart in time records may be. */
+  readonly windows: JoinWindows
+  /** What the names of the join's stores begin with, and so those of their changelogs. Give one to be able to change the topology later. */
+  readonly store?: string
+  readonly key?: Serde<K>
+  readonly left?: Serde<Written<L>>
+  readonly right?: Serde<Written<R>>
   /** Of what `join` answers. */
   readonly value?: Serde<Written<Out>>
 }

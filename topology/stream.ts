@@ -6,7 +6,6 @@
  */
 import type { StreamRecord } from '../model/record.ts'
 import type { EnrichOptions } from '../processors/enrich-options.ts'
-import { enrich } from '../processors/enrich.ts'
 import type { Enricher } from '../processors/enricher.ts'
 import { branch } from '../processors/branch.ts'
 import { filter, filterNot } from '../processors/filter.ts'
@@ -19,9 +18,11 @@ import { foreach, peek } from '../processors/peek.ts'
 import { processValues } from '../processors/process-values.ts'
 import { process } from '../processors/process.ts'
 import { selectKey } from '../processors/select-key.ts'
-import { attachSink, attachSource, type SinkWish } from './attach.ts'
+import { attachSink, attachThrough, type SinkWish } from './attach.ts'
+import { attachEnrich } from './attach-enrich.ts'
 import { attachJoinOnce } from './attach-join-once.ts'
 import { attachByReference, attachDereference } from './attach-references.ts'
+import { attachStreamJoin, type StreamJoinCall, type StreamJoinWish } from './attach-stream-join.ts'
 import { attachTableJoin, attachTableLeftJoin } from './attach-table-join.ts'
 import { attachToTable } from './attach-to-table.ts'
 import { KBranchedStream } from './branched.ts'
@@ -30,7 +31,7 @@ import type { AnyProcessorSpec } from './graph.ts'
 import { KGroupedStream } from './grouped.ts'
 import { PREFIX } from './naming.ts'
 import type * as Option from './options.ts'
-import { byKey, repartitioned } from './repartition.ts'
+import { repartitioned } from './repartition.ts'
 import * as need from './requirements.ts'
 import * as after from './stream-state.ts'
 import { KTable, type AnyTable } from './table.ts'
@@ -211,12 +212,19 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     join: (value: V, row: R, key: K) => Out,
     options: O & Option.TableJoinStep<K, V, Out> & Fact.TableJoinSerdesNeeded<F>,
   ): KStream<K, Out, Fact.Joined<F, O>>
+  /** Each record with each of the other stream that has its key and is within the window. */
+  join<R, G extends Fact.StreamFacts, Out, O extends Option.StreamJoinStep<K, V, R, Out>>(
+    other: KStream<K, R, G>,
+    join: (left: V, right: R, key: K) => Out,
+    options: O & Option.StreamJoinStep<K, V, R, Out> & Fact.JoinSerdesNeeded<F, G>,
+  ): KStream<K, Out, Fact.Joined<F, O>>
   join<R, Out>(
-    table: AnyTable<K, R>,
-    join: (value: V, row: R, key: K) => Out,
-    wish: Option.TableJoinStep<K, V, Out> = {},
+    other: AnyTable<K, R> | KStream<K, R>,
+    join: (left: V, right: R, key: K) => Out,
+    wish: StreamJoinWish = {},
   ): KStream<K, Out> {
-    return new KStream(attachTableJoin(this.#state, table.state, { join, wish }))
+    if (#state in other) return this.#joinStream(other, { join, wish })
+    return new KStream(attachTableJoin(this.#state, other.state, { join, wish }))
   }
 
   /** As `join`, with null for the row where the key has none. */
@@ -232,12 +240,36 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     join: (value: V, row: R | null, key: K) => Out,
     options: O & Option.TableJoinStep<K, V, Out> & Fact.TableJoinSerdesNeeded<F>,
   ): KStream<K, Out, Fact.Joined<F, O>>
+  /** As `join`, and each record that met nobody with null, once its window and grace are over. */
+  leftJoin<R, G extends Fact.StreamFacts, Out, O extends Option.StreamJoinStep<K, V, R, Out>>(
+    other: KStream<K, R, G>,
+    join: (left: V, right: R | null, key: K) => Out,
+    options: O & Option.StreamJoinStep<K, V, R, Out> & Fact.JoinSerdesNeeded<F, G>,
+  ): KStream<K, Out, Fact.Joined<F, O>>
   leftJoin<R, Out>(
-    table: AnyTable<K, R>,
-    join: (value: V, row: R | null, key: K) => Out,
-    wish: Option.TableJoinStep<K, V, Out> = {},
+    other: AnyTable<K, R> | KStream<K, R>,
+    join: (left: V, right: R | null, key: K) => Out,
+    wish: StreamJoinWish = {},
   ): KStream<K, Out> {
-    return new KStream(attachTableLeftJoin(this.#state, table.state, { join, wish }))
+    const leftAlone = (left: V, key: K): Out => join(left, null, key)
+    if (#state in other) return this.#joinStream(other, { join, leftAlone, wish })
+    return new KStream(attachTableLeftJoin(this.#state, other.state, { join, wish }))
+  }
+
+  /** As `leftJoin` of two streams, and so with the records of the other one too. */
+  outerJoin<R, G extends Fact.StreamFacts, Out, O extends Option.StreamJoinStep<K, V, R, Out>>(
+    other: KStream<K, R, G>,
+    join: (left: V | null, right: R | null, key: K) => Out,
+    options: O & Option.StreamJoinStep<K, V, R, Out> & Fact.JoinSerdesNeeded<F, G>,
+  ): KStream<K, Out, Fact.Joined<F, O>>
+  outerJoin<R, Out>(
+    other: KStream<K, R>,
+    join: (left: V | null, right: R | null, key: K) => Out,
+    wish: StreamJoinWish,
+  ): KStream<K, Out> {
+    const leftAlone = (left: V, key: K): Out => join(left, null, key)
+    const rightAlone = (right: R, key: K): Out => join(null, right, key)
+    return this.#joinStream(other, { join, leftAlone, rightAlone, wish })
   }
 
   /** Writes the records to a topic. */
@@ -258,16 +290,7 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     topic: string,
     options: Option.ThroughOptions<K, V> = {},
   ): KStream<K, V, Fact.SourceFacts> {
-    const serdes = attachSink(this.#state, topic, options)
-    const { timestamp, partitionBy = this.#state.unchangedFrom?.partitionBy } = options
-    const source = {
-      name: this.#name(PREFIX.source),
-      topics: [topic],
-      ...serdes,
-      ...(timestamp === undefined ? {} : { timestamp }),
-      ...(partitionBy === undefined ? {} : { partitionBy }),
-    }
-    return new KStream(attachSource(this.#state.draft, source))
+    return new KStream(attachThrough(this.#state, topic, options))
   }
 
   /**
@@ -317,17 +340,7 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     options: EnrichOptions<K, Dereferenced<V>, R> = {},
   ): KStream<K, R> {
     const node = this.#name(PREFIX.enrich, name)
-    const keyed = options.orderBy !== 'partition' && options.orderBy !== 'none'
-    const payload = need.payloadIfAny(this.#state, node)
-    const serdes = {
-      key: need.keySerde(this.#state, node),
-      value: need.valueSerde(this.#state, node),
-    }
-    const state = keyed ? byKey(this.#state, () => ({ prefix: node, ...serdes })) : this.#state
-    const behind = payload === undefined ? {} : { payload }
-    const spec = enrich<K, V, R>({ name: node, enricher, options, ...serdes, ...behind })
-    state.draft.addProcessor({ spec, parents: [state.node], keyed })
-    return new KStream(after.valueChanged(state, node, options.value ?? enricher.value))
+    return new KStream(attachEnrich<K, V, R>(this.#state, node, { enricher, options }))
   }
 
   /**
@@ -352,6 +365,10 @@ export class KStream<K, V, F extends Fact.StreamFacts = Fact.StreamFacts> {
     const node = this.#name(PREFIX.joinOnce, name)
     const sides = [this.#state, other.#state] as const
     return new KStream(attachJoinOnce(sides, node, { ...step, join }))
+  }
+
+  #joinStream<R, Out>(other: KStream<K, R>, step: StreamJoinCall<K, V, R, Out>): KStream<K, Out> {
+    return new KStream(attachStreamJoin([this.#state, other.#state], step))
   }
 
   #name(prefix: string, given?: string): string {
