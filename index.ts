@@ -133,7 +133,7 @@ export type { TimeWindowedKStream } from './topology/windowed.ts'
 
 // Running them
 export { streams, StreamsApp } from './runtime/app.ts'
-export type { StaticAssignment } from './runtime/assignment.ts'
+export type { GroupAssignment, StaticAssignment } from './runtime/assignment.ts'
 export type { Guarantee, StreamsEvent, StreamsLimits, StreamsOptions } from './runtime/config.ts'
 export type { LocalStore, LocalStoreOptions } from './runtime/local-store.ts'
 export type { FailurePolicies, RecordPolicy } from './runtime/failure.ts'

@@ -39,8 +39,8 @@ export interface GroupShareParts {
   readonly instanceId: string | undefined
   /** Copies of each task's state on other processes. */
   readonly standbys: number
-  /** Tasks whose state lies here and that do not run. */
-  readonly dormant: readonly string[]
+  /** Tasks whose state lies here, whether they run or not. */
+  readonly tasksOnDisk: () => Promise<readonly string[]>
   readonly limits: Pick<
     StreamsLimits,
     'sessionTimeoutMs' | 'rebalanceTimeoutMs' | 'heartbeatIntervalMs'
@@ -65,6 +65,7 @@ export class GroupShare implements Share, MembershipListener {
   #standby: readonly TaskId[] = []
   #processes: readonly string[] = []
   #owners: readonly TaskOwner[] = []
+  #onDisk: readonly string[] = []
   readonly #departed = new Set<string>()
 
   constructor(parts: GroupShareParts) {
@@ -121,6 +122,7 @@ export class GroupShare implements Share, MembershipListener {
   }
 
   async joining(): Promise<void> {
+    this.#onDisk = await this.#parts.tasksOnDisk()
     await this.#holder?.joining()
   }
 
@@ -184,9 +186,9 @@ export class GroupShare implements Share, MembershipListener {
   }
 
   #joinData(): Buffer {
-    const { processId, fingerprint, dormant } = this.#parts
+    const { processId, fingerprint } = this.#parts
     const running = new Set((this.#active ?? []).map(describeTask))
-    const rest = new Set([...this.#standby.map(describeTask), ...dormant])
+    const rest = new Set([...this.#standby.map(describeTask), ...this.#onDisk])
     const tasks: TaskOnDisk[] = [
       ...[...running].map((id) => ({ id, lag: 0 })),
       ...[...rest.difference(running)].map((id) => ({

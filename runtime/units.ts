@@ -68,7 +68,7 @@ function groupUnit(request: MakeUnits, assignment: GroupAssignment): CommitUnit 
         processId: home.processId,
         instanceId: assignment.instanceId,
         standbys: assignment.standbys ?? 0,
-        dormant: await home.tasks(),
+        tasksOnDisk: async () => await home.tasks(),
         limits: services.limits,
       }),
   })
