@@ -80,8 +80,8 @@ export function logInUse(folder: string, holderPid: number | undefined): Transpo
         : `the process with pid ${holderPid}`
   return new TransportError('MILLRACE_LOG_IN_USE', 'fatal', {
     message:
-      `The embedded log in ${folder} is in use by ${holder}: one process holds a log at a time. ` +
-      'Stop it first, or give this one another folder.',
+      `The embedded log in ${folder} is in use by ${holder}, and the two do not share it. ` +
+      'Stop it first, let both open it with `share`, or give this one another folder.',
     place: folder,
   })
 }

@@ -65,6 +65,22 @@ export interface EmbeddedLogLimits {
   readonly cleanKeyBytes: number
   /** Milliseconds until a partition is cleaned again after that failed. Default: 10 minutes. */
   readonly cleanRetryMs: number
+  /** Shared: milliseconds that a call waits for a process that serves the log. Default: 30,000. */
+  readonly holderDeadlineMs: number
+  /** Shared: milliseconds until a connection that was accepted must have been answered. Default: 5,000. */
+  readonly handshakeMs: number
+  /** Shared: milliseconds between two looks for a new holder at most; they begin at a few and double. Default: 200. */
+  readonly electionRetryMs: number
+  /** Shared: bytes of records in one request or answer at most. Default: 1 GiB. */
+  readonly frameBytes: number
+  /** Shared: bytes of one process's requests under way, and as many of answers it has not taken, before the holder reads no more of it. Default: 64 MiB. */
+  readonly sessionBytes: number
+  /** Shared: requests of one process under way before the holder reads no more of it. Default: 4,096. */
+  readonly sessionRequests: number
+  /** Shared: processes that one holder serves at most. Default: 1,024. */
+  readonly sessions: number
+  /** Shared: milliseconds that a holder which closes waits for requests under way. Default: 2,000. */
+  readonly farewellMs: number
 }
 
 const MIB = 1024 * 1024
@@ -89,4 +105,12 @@ export const EMBEDDED_LOG_LIMITS: EmbeddedLogLimits = Object.freeze({
   cleanRunSegments: 64,
   cleanKeyBytes: 64 * MIB,
   cleanRetryMs: 10 * 60_000,
+  holderDeadlineMs: 30_000,
+  handshakeMs: 5_000,
+  electionRetryMs: 200,
+  frameBytes: 1024 * MIB,
+  sessionBytes: 64 * MIB,
+  sessionRequests: 4_096,
+  sessions: 1_024,
+  farewellMs: 2_000,
 })

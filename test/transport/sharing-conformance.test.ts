@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../runtime/system-clock.ts'
+import { transportConformance, type TransportHarness } from '../../transport/conformance.ts'
+import { BufferPool } from '../../transport/embedded/buffer-pool.ts'
+import { EmbeddedTransport } from '../../transport/embedded/embedded-transport.ts'
+import { EMBEDDED_LOG_LIMITS } from '../../transport/embedded/limits.ts'
+import { prepareFolder } from '../../transport/embedded/log-folder.ts'
+import { openEmbeddedLog } from '../../transport/embedded/open.ts'
+import { SharedBroker } from '../../transport/embedded/sharing/shared-broker.ts'
+import type { Transport } from '../../transport/transport.ts'
+
+const root = await mkdtemp(join(tmpdir(), 'millrace-sharing-'))
+afterAll(() => rm(root, { recursive: true, force: true }))
+
+/** Every case runs on a log that another opening holds: all of it goes through the socket. */
+function harness(): TransportHarness {
+  const clock = systemClock()
+  const limits = EMBEDDED_LOG_LIMITS
+  let path = ''
+  let folders = 0
+  const open = async (): Promise<Transport> => {
+    const holder = await openEmbeddedLog({ folder: path, clock, share: true })
+    const folder = await prepareFolder(path)
+    const buffers = new BufferPool(limits.pooledBytes)
+    const log = { folder: path, clock, share: true }
+    const broker = await SharedBroker.open({ folder, log, clock, limits, buffers })
+    const owner = {
+      [Symbol.asyncDispose]: async (): Promise<void> => {
+        await using _holder = holder
+        await broker[Symbol.asyncDispose]()
+      },
+    }
+    return new EmbeddedTransport({ broker, owner, clock, limits })
+  }
+  return {
+    clock,
+    open: () => {
+      folders += 1
+      path = join(root, `log-${folders}`)
+      return open()
+    },
+    reopen: open,
+    crash: async (log) => {
+      if (log instanceof EmbeddedTransport) await log.abandon()
+    },
+    compact: async (log, of) => {
+      if (log instanceof EmbeddedTransport) await log.compact(of)
+    },
+  }
+}
+
+describe('a log that another process holds', () => {
+  const leftOut = transportConformance(harness(), it)
+  it('leaves out only an election, for there is one copy of the records', () => {
+    expect(leftOut).toEqual([
+      'a cursor whose records an election cut off fails instead of reading what took their place',
+    ])
+  })
+})

@@ -1,0 +1,228 @@
+/** The log of another process, over one connection. What is under way when that breaks fails with ConnectionLost. */
+import type { Clock } from '../../../model/clock.ts'
+import { asError, isMillraceError } from '../../../model/errors.ts'
+import type { Offset, PartitionOffset, Topic, TopicPartition } from '../../../model/position.ts'
+import { logClosed } from '../../log-errors.ts'
+import type { FetchAnswer, FetchRequest } from '../../prefetch.ts'
+import type { FoundRecord } from '../../transport.ts'
+import type {
+  AppendRequest,
+  AskOptions,
+  EndRequest,
+  LogBroker,
+  Question,
+  Questions,
+  TopicFacts,
+} from '../broker.ts'
+import type { BufferPool } from '../buffer-pool.ts'
+import type { EmbeddedLogLimits } from '../limits.ts'
+import { Connection } from './connection.ts'
+import type { Frame } from './frame.ts'
+import { ConnectionLost, errorFrom } from './sharing-errors.ts'
+import { withSocket } from './socket-file.ts'
+import {
+  appendWords,
+  fetchedFrom,
+  foundFrom,
+  type HelloWords,
+  type NewsWords,
+  type RequestWords,
+  type WelcomeWords,
+} from './wire.ts'
+
+const IDS = 2 ** 32
+
+/** Where the holder is, and what the connection needs. */
+export interface RemoteOptions {
+  readonly folder: string
+  readonly clock: Clock
+  readonly limits: EmbeddedLogLimits
+  readonly buffers: BufferPool
+}
+
+interface Waiting {
+  readonly resolve: (frame: Frame) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A log that another process holds. */
+export class RemoteBroker implements LogBroker, Disposable {
+  readonly #connection: Connection
+  readonly #facts = new Map<Topic, TopicFacts>()
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #watches = new Map<number, () => void>()
+  readonly #welcome = Promise.withResolvers<boolean>()
+  #nextId = 1
+  #holderPid: number | undefined
+  #onLost: (() => void) | undefined
+
+  private constructor(path: string, { buffers, limits }: RemoteOptions) {
+    this.#connection = Connection.to(path, {
+      buffers,
+      payloadBytes: limits.frameBytes,
+      onFrame: (frame) => this.#take(frame),
+      onClose: (error) => this.#closed(error),
+    })
+    const hello: HelloWords = { log: 'millrace-embedded-log', pid: process.pid }
+    this.#connection.send({ kind: 'hello', id: 0, words: hello })
+  }
+
+  /** Connects to whoever serves the log; undefined where nobody does now. Throws MILLRACE_LOG_PROTOCOL. */
+  static async connect(options: RemoteOptions): Promise<RemoteBroker | undefined> {
+    return await withSocket(options.folder, async (path) => {
+      const broker = new RemoteBroker(path, options)
+      const timer = options.clock.timer(options.limits.handshakeMs, () => broker[Symbol.dispose]())
+      try {
+        return (await broker.#welcome.promise) ? broker : undefined
+      } finally {
+        timer.cancel()
+      }
+    })
+  }
+
+  /** The process at the other end. */
+  get holderPid(): number | undefined {
+    return this.#holderPid
+  }
+
+  /** Calls `run` once the connection is lost, before anything that was under way fails. */
+  onLost(run: () => void): void {
+    this.#onLost = run
+  }
+
+  assertOpen(): void {
+    if (this.#connection.isOver) throw logClosed('connection to the embedded log')
+  }
+
+  topic(topic: Topic): TopicFacts | undefined {
+    return this.#facts.get(topic)
+  }
+
+  topicId(of: TopicPartition): string | undefined {
+    const facts = this.topic(of.topic)
+    return facts !== undefined && of.partition < facts.partitions ? facts.topicId : undefined
+  }
+
+  async ask<Q extends Question>(
+    question: Q,
+    request: Questions[Q]['request'],
+    { signal }: AskOptions = {},
+  ): Promise<Questions[Q]['answer']> {
+    const { words } = await this.#request(['ask', question, request], { signal })
+    return words as Questions[Q]['answer']
+  }
+
+  async append(request: AppendRequest): Promise<Offset> {
+    const { words, payload } = appendWords(request)
+    return (await this.#request(['append', words], { payload })).words as Offset
+  }
+
+  async end({ scope, ...end }: EndRequest): Promise<void> {
+    const isFromBefore = scope.session !== undefined && scope.session !== this
+    await this.#request(['end', { ...end, isFromBefore }])
+  }
+
+  async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer> {
+    const frame = await this.#request(['fetch', request], { signal })
+    try {
+      return fetchedFrom(frame, request)
+    } catch (error) {
+      if (!isMillraceError(error, 'MILLRACE_RECORD_CORRUPT')) throw error
+      // The holder tells which file is damaged; where it finds nothing, the way here did the damage.
+      return fetchedFrom(
+        await this.#request(['fetch', { ...request, isChecked: true }], { signal }),
+        request,
+      )
+    }
+  }
+
+  async readAt(at: PartitionOffset, signal?: AbortSignal): Promise<FoundRecord | undefined> {
+    return foundFrom(await this.#request(['readAt', at], { signal }), at.offset)
+  }
+
+  watch({ topic, partition }: TopicPartition, onChange: () => void): () => void {
+    const id = this.#takeId()
+    this.#watches.set(id, onChange)
+    // Where the connection breaks, whoever comes after is told of the watch anew.
+    this.#request(['watch', { id, topic, partition }]).catch(asError)
+    return () => {
+      if (this.#watches.delete(id)) this.#request(['unwatch', id]).catch(asError)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.end({ isUrgent: true })
+  }
+
+  async #request(
+    words: RequestWords,
+    {
+      payload = [],
+      signal,
+    }: { readonly payload?: readonly Buffer[]; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Frame> {
+    signal?.throwIfAborted()
+    if (this.#connection.isOver) throw new ConnectionLost()
+    const id = this.#takeId()
+    const { promise, resolve, reject } = Promise.withResolvers<Frame>()
+    // The answer will come, and find nobody.
+    const giveUp = (): void => {
+      this.#waiting.delete(id)
+      reject(asError(signal?.reason))
+    }
+    this.#waiting.set(id, { resolve, reject })
+    signal?.addEventListener('abort', giveUp, { once: true })
+    this.#connection.send({ kind: 'request', id, words, payload })
+    try {
+      return await promise
+    } finally {
+      signal?.removeEventListener('abort', giveUp)
+    }
+  }
+
+  #takeId(): number {
+    const id = this.#nextId
+    this.#nextId = (id + 1) % IDS
+    return id
+  }
+
+  #take(frame: Frame): void {
+    const { kind, id, words } = frame
+    if (kind === 'welcome') this.#greeted(words as WelcomeWords)
+    else if (kind === 'news') this.#hear(words as NewsWords)
+    else if (kind === 'refusal' && id === 0) this.#welcome.reject(errorFrom(words))
+    else this.#settle(frame)
+  }
+
+  #greeted({ pid, topics }: WelcomeWords): void {
+    this.#holderPid = pid
+    for (const facts of topics) this.#facts.set(facts.topic, facts)
+    this.#welcome.resolve(true)
+  }
+
+  #settle(frame: Frame): void {
+    const waiting = this.#waiting.get(frame.id)
+    this.#waiting.delete(frame.id)
+    // Nobody waits any more: it was cancelled.
+    if (waiting === undefined) frame.release()
+    else if (frame.kind === 'refusal') waiting.reject(errorFrom(frame.words))
+    else waiting.resolve(frame)
+  }
+
+  #hear({ changed = [], made, gone }: NewsWords): void {
+    if (made !== undefined) this.#facts.set(made.topic, made)
+    if (gone !== undefined) this.#facts.delete(gone)
+    for (const id of changed) this.#watches.get(id)?.()
+  }
+
+  #closed(error: Error | undefined): void {
+    if (isMillraceError(error)) this.#welcome.reject(error)
+    else this.#welcome.resolve(false)
+    this.#onLost?.()
+    const lost = new ConnectionLost('the connection to the holder of the log broke', {
+      cause: error,
+    })
+    for (const { reject } of this.#waiting.values()) reject(lost)
+    this.#waiting.clear()
+  }
+}
