@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { sleep } from '../model/clock.ts'
 import { isMillraceError } from '../model/errors.ts'
 import { GroupWorld, evenly, type TestMember } from './conformance-group-world.ts'
-import { at, type ConformanceCase, type World } from './conformance-world.ts'
+import { assertRejects, at, type ConformanceCase, type World } from './conformance-world.ts'
 
 /** A time that members must come again in, short enough to be waited for. */
 const SHORT_MS = 300
@@ -263,6 +263,24 @@ const describesGroups: ConformanceCase = {
   },
 }
 
+const keepsMembers: ConformanceCase = {
+  title: 'a group with members is not deleted; without them it is',
+  async run(world) {
+    const group = await groupOf(world, 'kept', 1)
+    const one = group.join('one')
+    await group.settled(1, one)
+    await assertRejects(world.log.admin.deleteGroup(group.groupId), {
+      code: 'MILLRACE_GROUP_HAS_MEMBERS',
+      says: [group.groupId],
+    })
+    await group.end(one)
+    await world.log.admin.deleteGroup(group.groupId)
+    const two = group.join('two')
+    await group.settled(1, two)
+    await group.end(two)
+  },
+}
+
 const keepsGroupsApart: ConformanceCase = {
   title: 'groups do not know of each other',
   async run(world) {
@@ -291,5 +309,6 @@ export const GROUP_CASES: readonly ConformanceCase[] = [
   refusesOtherProtocols,
   endsWithItsListener,
   describesGroups,
+  keepsMembers,
   keepsGroupsApart,
 ]

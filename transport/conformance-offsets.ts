@@ -150,6 +150,42 @@ const spansGroups: ConformanceCase = {
   },
 }
 
+const deletesGroups: ConformanceCase = {
+  title: 'a deleted group has no offsets, no other group is touched, and it may begin anew',
+  async run(world) {
+    const { admin } = world.log
+    const [topic, second] = [await world.create('deleted', 2), await world.create('second')]
+    const [one, two] = [world.name('one'), world.name('one:two')]
+    await admin.deleteGroup(one)
+    for (const group of [one, two]) {
+      await admin.commitOffsets(group, [offset(at(topic, 1), 3), offset(second, 4)])
+    }
+    await admin.deleteGroup(one)
+    assert.deepEqual(await committed(world, one, at(topic, 1), at(second)), [undefined, undefined])
+    assert.deepEqual(await committed(world, two, at(topic, 1), at(second)), [
+      [3, ''],
+      [4, ''],
+    ])
+    await admin.commitOffsets(one, [offset(topic, 1, 'anew')])
+    assert.deepEqual(await committed(world, one, at(topic)), [[1, 'anew']])
+  },
+}
+
+const keepsPendingGroups: ConformanceCase = {
+  title:
+    'a group of which an open transaction commits offsets is not deleted, and is after its end',
+  async run(world) {
+    const topic = await world.create('in-use')
+    const group = world.name('group')
+    await using producer = await world.producer('app')
+    await producer.sendOffsets([offset(topic, 4)], groupOf(group))
+    await assertRejects(world.log.admin.deleteGroup(group), PENDING)
+    await producer.commit()
+    await world.log.admin.deleteGroup(group)
+    assert.deepEqual(await committed(world, group, at(topic)), [undefined])
+  },
+}
+
 /** Committed offsets, in and outside transactions. */
 export const OFFSET_CASES: readonly ConformanceCase[] = [
   keepsPlainOffsets,
@@ -158,4 +194,6 @@ export const OFFSET_CASES: readonly ConformanceCase[] = [
   commitsOffsetsAlone,
   keepsTransactionsApart,
   spansGroups,
+  deletesGroups,
+  keepsPendingGroups,
 ]

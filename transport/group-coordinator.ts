@@ -7,7 +7,7 @@
  * generations only ever grow.
  */
 import type { Clock } from '../model/clock.ts'
-import { groupFenced, groupHasMembers } from './group-errors.ts'
+import { groupFenced, groupHasMembers, groupNotEmpty } from './group-errors.ts'
 import type {
   DescribedMember,
   GenerationRequest,
@@ -80,6 +80,11 @@ export class GroupCoordinator {
     }
     const refusal = group === undefined ? 'unknown-member' : group.refusalOf(metadata)
     if (refusal !== undefined) throw groupFenced(groupId, refusal)
+  }
+
+  /** Throws MILLRACE_GROUP_HAS_MEMBERS where the group has members. */
+  assertEmpty(groupId: string): void {
+    if (this.#groups.get(groupId)?.hasMembers === true) throw groupNotEmpty(groupId)
   }
 
   /** Ends every timer; whoever waits for an answer is told `reason`. */

@@ -18,6 +18,14 @@ export function groupHasMembers(groupId: string): TransportError {
   })
 }
 
+/** A group that was to be deleted while it has members. */
+export function groupNotEmpty(groupId: string): TransportError {
+  return new TransportError('MILLRACE_GROUP_HAS_MEMBERS', 'fatal', {
+    message: `Group ${groupId} has members and cannot be deleted. Stop them first; one that was killed leaves the group when its session times out.`,
+    place: groupId,
+  })
+}
+
 /** A member whose assignor is not the group's. */
 export function otherProtocol(groupId: string, own: string, theirs: string): TransportError {
   return new TransportError('MILLRACE_GROUP_PROTOCOL', 'fatal', {

@@ -93,6 +93,12 @@ export interface Admin {
     offsets: readonly CommittedOffset[],
     member?: GroupMetadata,
   ): Promise<void>
+  /**
+   * Forgets a group with its committed offsets; one that does not exist is nothing.
+   * MILLRACE_GROUP_HAS_MEMBERS where it has members, and MILLRACE_OFFSETS_PENDING (kind retriable) where
+   * an open transaction is about to commit offsets of it.
+   */
+  deleteGroup(groupId: string): Promise<void>
   /** The members of a group and what they were last assigned; none where there is no such group. */
   describeGroup(groupId: string): Promise<readonly GroupMemberDescription[]>
 }

@@ -223,6 +223,7 @@ describe('a commit', () => {
             }
             await transport.admin.commitOffsets(group, offsets)
           },
+          deleteGroup: async (group) => await transport.admin.deleteGroup(group),
           describeGroup: async (group) => await transport.admin.describeGroup(group),
         },
         openReader: (options) => transport.openReader(options),

@@ -70,6 +70,10 @@ export class BrokerAdmin implements Admin {
     await this.#broker.ask('commitOffsets', { group: { ...member, groupId }, offsets })
   }
 
+  async deleteGroup(groupId: string): Promise<void> {
+    await this.#broker.ask('deleteGroup', { groupId })
+  }
+
   async describeGroup(groupId: string): Promise<readonly GroupMemberDescription[]> {
     const members = await this.#broker.ask('describeGroup', { groupId })
     return describeMembers(

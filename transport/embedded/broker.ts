@@ -95,6 +95,7 @@ export interface Questions {
   syncGroup: { readonly request: TextOf<SyncRequest>; readonly answer: TextOf<SyncAnswer> }
   heartbeat: { readonly request: GenerationRequest; readonly answer: HeartbeatAnswer }
   leaveGroup: { readonly request: MemberOfGroup; readonly answer: null }
+  deleteGroup: { readonly request: { readonly groupId: string }; readonly answer: null }
   describeGroup: {
     readonly request: { readonly groupId: string }
     readonly answer: TextOf<readonly DescribedMember[]>

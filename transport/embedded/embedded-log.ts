@@ -143,6 +143,13 @@ export class EmbeddedLog implements AsyncDisposable {
     this.groups.apply(offsets)
   }
 
+  /** Forgets what a group has committed. */
+  async deleteGroup(groupId: string): Promise<void> {
+    const rows = this.groups.deletingRows(groupId)
+    await this.#write(rows)
+    this.groups.delete(rows)
+  }
+
   /** Waits for what is under way, closes every file and gives the folder free. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= this.#close()

@@ -5,8 +5,8 @@ import type { CommittedOffset } from '../transport.ts'
 import {
   committedOffset,
   groupKey,
-  topicOfGroupKey,
-  GROUP_PREFIX,
+  groupPrefix,
+  partitionOfGroupKey,
   type GroupRow,
 } from './index-rows.ts'
 import type { RowChange } from './log-index.ts'
@@ -80,6 +80,21 @@ export class GroupOffsets {
   forget(topic: Topic): void {
     for (const key of this.#rows.keys()) if (topicOf(key) === topic) this.#rows.delete(key)
   }
+
+  /** The rows that forget a group. Throws MILLRACE_OFFSETS_PENDING while one of its offsets is held. */
+  deletingRows(groupId: string): readonly RowChange[] {
+    const prefix = groupPrefix(groupId)
+    for (const key of this.#held.keys()) {
+      if (key.startsWith(prefix)) throw offsetsPending(groupId, partitionOfGroupKey(key))
+    }
+    const keys = [...this.#rows.keys()].filter((key) => key.startsWith(prefix))
+    return keys.map((key) => ({ key, value: undefined }))
+  }
+
+  /** Shows what `deletingRows` made so, once the index has it. */
+  delete(rows: readonly RowChange[]): void {
+    for (const { key } of rows) this.#rows.delete(key)
+  }
 }
 
 /** One string for each offset of each group. */
@@ -88,5 +103,5 @@ export function groupOffsetName({ groupId, offset }: GroupOffset): string {
 }
 
 function topicOf(key: string): Topic {
-  return topicOfGroupKey(key.slice(GROUP_PREFIX.length))
+  return partitionOfGroupKey(key).topic
 }

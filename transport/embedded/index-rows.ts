@@ -4,7 +4,7 @@
  * rows in the order of their numbers. Only this code writes the rows, and LevelDB checks its own
  * blocks, so that a row read back is cast to its shape.
  */
-import type { Offset, Topic, TopicPartition } from '../../model/position.ts'
+import type { Offset, Partition, Topic, TopicPartition } from '../../model/position.ts'
 import type { CommittedOffset, TopicConfig } from '../transport.ts'
 
 /** How many times the folder was opened: the leader epoch of what is written meanwhile. */
@@ -135,12 +135,18 @@ export function padded(n: number): string {
 
 /** The key of a group's offset for a partition. */
 export function groupKey(groupId: string, { topic, partition }: TopicPartition): string {
-  return `${GROUP_PREFIX}${encodeURIComponent(groupId)}:${topic}:${partition}`
+  return `${groupPrefix(groupId)}${topic}:${partition}`
 }
 
-/** The topic that a `groupKey` without its prefix names. */
-export function topicOfGroupKey(rest: string): Topic {
-  return rest.split(':')[1] as Topic
+/** What the keys of a group's offsets begin with. */
+export function groupPrefix(groupId: string): string {
+  return `${GROUP_PREFIX}${encodeURIComponent(groupId)}:`
+}
+
+/** The partition that a `groupKey` names. */
+export function partitionOfGroupKey(key: string): TopicPartition {
+  const [, , topic, partition] = key.split(':')
+  return { topic: topic as Topic, partition: Number(partition) as Partition }
 }
 
 /** A group's row as the port shows it. */

@@ -184,6 +184,11 @@ function answersOf(log: EmbeddedLog, session: object): Answers {
       await log.commitOffsets(offsets.map((offset) => ({ groupId, offset })))
       return null
     },
+    deleteGroup: async ({ groupId }) => {
+      log.members.assertEmpty(groupId)
+      await log.deleteGroup(groupId)
+      return null
+    },
     initProducer: (request) => log.producers.init(request),
     checkProducer: async ({ identity }) => {
       log.producers.assertOpenTo(identity)

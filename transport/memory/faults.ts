@@ -30,6 +30,7 @@ export type OperationKind =
   | 'offsets'
   | 'committedOffsets'
   | 'commitOffsets'
+  | 'deleteGroup'
   | 'describeGroup'
   | 'joinGroup'
   | 'syncGroup'

@@ -50,6 +50,15 @@ export class GroupOffsets {
       put(this.#committed, groupId, [...offsets.values()])
   }
 
+  /** Forgets a group. MILLRACE_OFFSETS_PENDING where an open transaction has staged offsets of it. */
+  delete(groupId: string): void {
+    for (const staged of this.#staged.values()) {
+      const [pending] = staged.get(groupId)?.values() ?? []
+      if (pending !== undefined) throw offsetsPending(groupId, pending)
+    }
+    this.#committed.delete(groupId)
+  }
+
   /** Forgets what is committed for a topic that was deleted. */
   forget(topic: Topic): void {
     for (const offsets of this.#committed.values()) {

@@ -75,6 +75,13 @@ export class MemoryAdmin implements Admin {
     })
   }
 
+  deleteGroup(groupId: string): Promise<void> {
+    return this.#line.run({ kind: 'deleteGroup', groupId }, () => {
+      this.#broker.members.assertEmpty(groupId)
+      this.#broker.groups.delete(groupId)
+    })
+  }
+
   describeGroup(groupId: string): Promise<readonly GroupMemberDescription[]> {
     return this.#line.run({ kind: 'describeGroup', groupId }, () =>
       describeMembers(this.#broker.members.describe(groupId)),
