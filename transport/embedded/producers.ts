@@ -7,7 +7,6 @@ import {
   TRANSACTIONAL_ID_PREFIX,
   type TransactionalIdRow,
 } from './index-rows.ts'
-import type { RowChange } from './log-index.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { Transaction, type Epoch, type TransactionResources } from './transaction.ts'
 
@@ -45,8 +44,8 @@ export class Producers {
    */
   async init({ transactionalId, timeoutMs, after }: InitRequest): Promise<ProducerIdentity> {
     if (transactionalId === undefined) {
-      const epoch = this.#newProducer()
-      await this.#resources.index.write([this.#nextProducerIdRow()], { sync: false })
+      const { epoch, noted } = this.#newProducer()
+      await noted
       return { ...epoch, transactionalId }
     }
     const known = this.#transactions.get(transactionalId)
@@ -55,8 +54,7 @@ export class Producers {
     const transaction = known ?? new Transaction(transactionalId, epoch, this.#resources)
     this.#transactions.set(transactionalId, transaction)
     const row: TransactionalIdRow = { ...epoch, usedAt: this.#resources.clock.now() }
-    const key = `${TRANSACTIONAL_ID_PREFIX}${transactionalId}`
-    const rows = [{ key, value: row }, this.#nextProducerIdRow()]
+    const rows = [{ key: `${TRANSACTIONAL_ID_PREFIX}${transactionalId}`, value: row }]
     await transaction.takeOver(epoch, { timeoutMs, rows })
     return { ...epoch, transactionalId }
   }
@@ -116,17 +114,24 @@ export class Producers {
   }
 
   #epochAfter(epoch: Epoch | undefined): Epoch {
-    if (epoch === undefined || epoch.producerEpoch >= LAST_EPOCH) return this.#newProducer()
-    return { producerId: epoch.producerId, producerEpoch: epoch.producerEpoch + 1 }
+    if (epoch !== undefined && epoch.producerEpoch < LAST_EPOCH) {
+      return { producerId: epoch.producerId, producerEpoch: epoch.producerEpoch + 1 }
+    }
+    const fresh = this.#newProducer()
+    // Rows that are handed over later are written later, and fail where this one failed.
+    fresh.noted.catch(() => undefined)
+    return fresh.epoch
   }
 
-  #newProducer(): Epoch {
+  /**
+   * Takes an id. Which one is next is handed to the index in the same breath: handed over later, with
+   * another id taken meanwhile, it would go back, and the next opening would give an id out twice.
+   */
+  #newProducer(): { readonly epoch: Epoch; readonly noted: Promise<void> } {
     const producerId = this.#nextProducerId
     this.#nextProducerId += 1
-    return { producerId, producerEpoch: 0 }
-  }
-
-  #nextProducerIdRow(): RowChange {
-    return { key: NEXT_PRODUCER_ID_KEY, value: this.#nextProducerId }
+    const row = { key: NEXT_PRODUCER_ID_KEY, value: this.#nextProducerId }
+    const noted = this.#resources.index.write([row], { sync: false })
+    return { epoch: { producerId, producerEpoch: 0 }, noted }
   }
 }
