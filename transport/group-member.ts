@@ -198,8 +198,11 @@ export class GroupMembership implements Membership {
       if (answer.kind === 'refused') return this.#refuse(answer)
       this.#memberId = answer.memberId
       if (answer.kind === 'named') continue
+      const isLeftOut = this.#hasMissed(answer)
       this.#joined = answer
-      return 'syncing'
+      if (!isLeftOut) return 'syncing'
+      this.#note('illegal-generation')
+      return 'losing'
     }
   }
 
@@ -214,6 +217,17 @@ export class GroupMembership implements Membership {
     }
     // Who waits in a join needs no pulse: the coordinator knows that he is there.
     return await this.#pulse.held(() => this.#parts.coordinator.join(request, signal))
+  }
+
+  /**
+   * Whether there was a generation without this member since its share. A static member stays in the
+   * group meanwhile, and its join is taken as if nothing had happened; but others may have what it
+   * owns. (An answer that was lost looks the same: then it loses what it need not have.)
+   */
+  #hasMissed({ generation }: Joined): boolean {
+    const isStatic = this.#options.groupInstanceId !== undefined
+    const before = this.#joined?.generation ?? generation
+    return isStatic && this.#shareGeneration >= 0 && generation > before + 1
   }
 
   async #sync(): Promise<NextPhase> {

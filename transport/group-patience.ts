@@ -22,7 +22,7 @@ export async function untilAnswered<T>(
     } catch (error) {
       if (!isAborted(signal) && !isRetriable(error)) throw error
     }
-    await orAborted(sleep(clock, retryDelayMs(tries), signal), signal)
+    await rest(clock, retryDelayMs(tries), signal)
   }
   return undefined
 }
@@ -54,6 +54,15 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | 
     return await Promise.race([work, aborted.promise])
   } finally {
     signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** Resolves `delayMs` later, or as soon as the signal aborts. */
+async function rest(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(clock, delayMs, signal)
+  } catch (error) {
+    if (!isAborted(signal)) throw error
   }
 }
 

@@ -138,7 +138,7 @@ class Connection implements MemoryConnection {
 
   openMembership(options: MembershipOptions): Membership {
     const membership: Membership = new GroupMembership(options, {
-      coordinator: new MemoryCoordinator(this.#line, this.#broker),
+      coordinator: new MemoryCoordinator(this.#line, this.#broker.members),
       clock: this.#line.clock,
       admin: this.admin,
       onClose: () => this.#open.delete(membership),
