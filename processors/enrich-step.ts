@@ -16,7 +16,14 @@ import {
   type UnreadableRecord,
 } from './enrich-lanes.ts'
 import type { EnrichOptions, TerminalPolicy } from './enrich-options.ts'
-import type { PendingRow } from './enrich-rows.ts'
+import {
+  ANSWERED,
+  answeredAt,
+  arrivalOf,
+  rowAt,
+  type PendingEntry,
+  type PendingRow,
+} from './enrich-rows.ts'
 import type { Dereferenced, Reference } from './payloads.ts'
 import type { Processor, ProcessorContext } from './processor.ts'
 import { SourceMarks } from './source-marks.ts'
@@ -32,7 +39,7 @@ export interface StepParts<K, V, R> {
   readonly work: EnrichWork<K, V, R>
   /** Whether values are references whose bytes the enricher wants. */
   readonly behindReferences: boolean
-  readonly store: KeyValueStore<number, PendingRow>
+  readonly store: KeyValueStore<number, PendingEntry>
   readonly context: ProcessorContext<K, R>
   readonly drive: (task: DriverTask<K, Dereferenced<V>, R>) => EnrichDriver
 }
@@ -47,6 +54,8 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   readonly #waiting = new TimestampQueue<number>()
   readonly #driver: EnrichDriver
   readonly #intake = new SourceMarks()
+  /** Arrival numbers of rows that are marked answered in the store. */
+  readonly #marked = new Set<number>()
   #nextArrival = 0
   #lastOrigin: string | undefined
   #sequence = 0
@@ -64,11 +73,20 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
 
   /** Finds the rows that wait, and submits them again in the order they came. */
   async open(): Promise<void> {
-    for await (const [arrival, { value: row }] of this.#parts.store.range()) {
+    let latest: LaneEntry | undefined
+    for await (const [at, { value }] of this.#parts.store.range()) {
+      const arrival = arrivalOf(at)
+      const { row } = value
+      if (row === null) {
+        // A mark comes right behind its row.
+        if (latest?.arrival === arrival) this.#foundAnswered(latest)
+        continue
+      }
       this.#nextArrival = arrival + 1
       this.#intake.found(arrival, row)
       if (row.done) continue
-      this.#admit(row.lane, { arrival, timestamp: row.timestamp, answered: row.answered })
+      latest = { arrival, timestamp: row.timestamp, answered: false }
+      this.#admit(row.lane, latest)
     }
     this.#holdTime()
     for (const lane of this.#lanes.values()) this.#driver.wake(lane)
@@ -89,8 +107,8 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
     if (this.#answerAtOnce(record, row.lane)) return
     this.#nextArrival += 1
     const outdated = this.#intake.take(arrival, row)
-    if (outdated !== undefined) store.delete(outdated, record.timestamp)
-    store.insert(arrival, row, record.timestamp)
+    if (outdated !== undefined) store.delete(rowAt(outdated), record.timestamp)
+    store.insert(rowAt(arrival), { row }, record.timestamp)
     context.count('accepted')
     const lane = this.#admit(row.lane, { arrival, timestamp: record.timestamp, answered: false })
     this.#holdTime()
@@ -131,9 +149,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
     this.#parts.context.enqueue(() => {
       const row = this.#row(entry)
       for (const past of done) this.#finish(past)
-      if (done.length === 0) {
-        this.#parts.store.put(entry.arrival, { ...row, answered: true }, row.timestamp)
-      }
+      if (done.length === 0) this.#mark(entry)
       this.#waiting.remove(entry.arrival)
       this.#conclude(row, outcome)
       // Not before: a record that comes out holds time until all stores behind have seen it.
@@ -205,7 +221,6 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
       offset: source?.record.offset ?? arrival,
       sequence: this.#sequence,
       origin: `${origin}/${this.#sequence}`,
-      answered: false,
       done: false,
     }
   }
@@ -226,20 +241,37 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
   }
 
   #row(entry: LaneEntry): PendingRow {
-    const row = this.#parts.store.get(entry.arrival)
-    if (row === undefined) throw new TypeError(`row ${entry.arrival} is gone before its answer`)
+    const row = this.#parts.store.get(rowAt(entry.arrival))?.row
+    if (row === undefined || row === null)
+      throw new TypeError(`row ${entry.arrival} is gone before its answer`)
     return row
+  }
+
+  #foundAnswered(entry: LaneEntry): void {
+    entry.answered = true
+    this.#waiting.remove(entry.arrival)
+    this.#marked.add(entry.arrival)
+  }
+
+  /** A row stays though it is answered. */
+  #mark({ arrival, timestamp }: LaneEntry): void {
+    this.#parts.store.insert(answeredAt(arrival), ANSWERED, timestamp)
+    this.#marked.add(arrival)
   }
 
   /** A row is done with: it goes, or stays as the mark of its source. */
   #finish(entry: LaneEntry): void {
     const { store } = this.#parts
-    if (!this.#intake.keepsAsMark(entry.arrival)) {
-      store.delete(entry.arrival, entry.timestamp)
+    const { arrival, timestamp } = entry
+    // First the mark: without a transaction the changelog may end between the two, and a row that is
+    // answered again is better than a mark that nobody takes away.
+    if (this.#marked.delete(arrival)) store.delete(answeredAt(arrival), timestamp)
+    if (!this.#intake.keepsAsMark(arrival)) {
+      store.delete(rowAt(arrival), timestamp)
       return
     }
-    const mark = { ...this.#row(entry), value: NO_BYTES, answered: true, done: true }
-    store.put(entry.arrival, mark, entry.timestamp)
+    const row = { ...this.#row(entry), value: NO_BYTES, done: true }
+    store.put(rowAt(arrival), { row }, timestamp)
   }
 
   #keyOf(row: PendingRow): K {

@@ -31,8 +31,8 @@ async function running(
   return { bench, life, sessions }
 }
 
-/** Rows of the step's changelog that were not deleted. */
-function rowsOf(bench: MemoryBench): number {
+/** Entries of the step's changelog that were not deleted. */
+function entriesOf(bench: MemoryBench): number {
   const rows = new Map<string, boolean>()
   for (const { key, value } of bench.records('app-watch-pending-changelog')) {
     rows.set(key?.toString('hex') ?? '', value !== null)
@@ -113,13 +113,39 @@ describe('the answers of a session', () => {
     v?.complete()
     w?.answer('1')
     await bench.pass(150)
-    expect(rowsOf(bench)).toBe(2)
+    // Two rows, and the mark that one of them is answered.
+    expect(entriesOf(bench)).toBe(3)
     w?.complete()
     await life.caughtUp()
     await life.close()
     // The newest row stays as the mark of how far the partition was taken in.
-    expect(rowsOf(bench)).toBe(1)
+    expect(entriesOf(bench)).toBe(1)
     expect(bench.texts('out')).toHaveLength(4)
+  })
+})
+
+describe('the row of a session', () => {
+  test('is written once, however large: an answer adds a mark beside it', async () => {
+    const large = '7'.repeat(100_000)
+    const { bench, life, sessions } = await running(
+      {},
+      records(`v=1${large}`, `v=2${large}`, 'v=3!'),
+    )
+    sessions.last.answer(`1${large}`)
+    await bench.pass(150)
+    sessions.last.answer(`2${large}`)
+    await bench.pass(150)
+    life.kill()
+    const again = new HandSessions()
+    const next = await bench.start(enriched(again))
+    expect(again.last.values).toHaveLength(3)
+    again.last.complete()
+    await next.caughtUp()
+    await next.close()
+    expect(bench.texts('out')).toEqual([`v=1${large}`, `v=2${large}`, 'v=3!'])
+    const changes = bench.records('app-watch-pending-changelog')
+    expect(changes.filter(({ value }) => (value?.length ?? 0) > large.length)).toHaveLength(2)
+    expect(entriesOf(bench)).toBe(1)
   })
 })
 
@@ -180,7 +206,7 @@ describe('a session that fails', () => {
     expect(life.count('failed')).toBe(2)
     expect(bench.texts('out')).toEqual([])
     await life.close()
-    expect(rowsOf(bench)).toBe(1)
+    expect(entriesOf(bench)).toBe(1)
   })
 
   test('because it gives no answer for too long is given up, but not while answers come', async () => {
