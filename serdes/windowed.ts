@@ -34,7 +34,7 @@ export function timeWindowed<K>(serde: Serde<K>, sizeMs: number): Serde<Windowed
     bytes: 8,
     expected: `a key in a window of ${sizeMs} ms`,
     fits: ({ startMs, endMs }) => endMs - startMs === sizeMs,
-    write: (buffer, at, { startMs }) => buffer.writeBigInt64BE(BigInt(startMs), at),
+    write: (buffer, at, { startMs }) => writeTime(buffer, at, startMs),
     read(buffer, at) {
       const startMs = readTime(buffer, at)
       return { startMs, endMs: startMs + sizeMs }
@@ -50,8 +50,8 @@ export function sessionWindowed<K>(serde: Serde<K>): Serde<Windowed<K>> {
     expected: 'a key in a session',
     fits: ({ startMs, endMs }) => startMs <= endMs,
     write(buffer, at, { startMs, endMs }) {
-      buffer.writeBigInt64BE(BigInt(endMs), at)
-      buffer.writeBigInt64BE(BigInt(startMs), at + 8)
+      writeTime(buffer, at, endMs)
+      writeTime(buffer, at + 8, startMs)
     },
     read: (buffer, at) => ({ endMs: readTime(buffer, at), startMs: readTime(buffer, at + 8) }),
   })
@@ -150,6 +150,13 @@ class OpenWindowed<K> implements OpenSerde<Windowed<K>> {
         'Check which serde wrote the topic; skip or dead-letter the record if it is the only one',
     )
   }
+}
+
+/** As Java's long; in two halves, because a bigint costs five times as much. */
+function writeTime(buffer: Buffer, at: number, time: number): void {
+  const high = Math.floor(time / 2 ** 32)
+  buffer.writeUInt32BE(high, at)
+  buffer.writeUInt32BE(time - high * 2 ** 32, at + 4)
 }
 
 /** NaN for what no window begins or ends at: Java refuses negative times, and a number holds 53 bits. */

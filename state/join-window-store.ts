@@ -104,7 +104,7 @@ class TypedRows<K, V> extends TimedFace<K, V> implements JoinWindowStore<K, V> {
   put(key: K, value: V, timestamp: number): boolean {
     const entry = this.#firstPage(this.key.serialize(key), timestamp)
     const bytes = this.value.serialize(value)
-    if (!this.times.admit(timestamp)) return false
+    if (!this.times.admit(timestamp, this.bytes)) return false
     const first = this.bytes.get(entry) ?? emptyPage(1)
     const last = pagesOf(first) - 1
     const cell = last === 0 ? first : (this.bytes.get(withPage(entry, last)) ?? emptyPage(0))

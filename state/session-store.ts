@@ -96,7 +96,7 @@ class TypedSessions<K, V> extends TimedFace<K, V> implements SessionStore<K, V> 
     }
     const entry = this.entryKey(this.key.serialize(key), endMs)
     const packed = { startMs, endMs, timestamp, value: this.value.serialize(value) }
-    if (!this.times.admit(endMs)) return false
+    if (!this.times.admit(endMs, this.bytes)) return false
     const cell = this.bytes.get(entry)
     this.bytes.put(
       entry,

@@ -84,13 +84,17 @@ export interface KeyValueStore<K, V> extends ReadOnlyKeyValueStore<K, V> {
   delete(key: K, timestamp: number): void
 }
 
-/** What all stores with times have in common. */
-interface TimedStore {
+/** What can be read of every store with times. */
+interface ReadOnlyTimedStore {
   readonly name: string
   /** The largest time that was ever put, -1 where there is none. Entries at `observedMs - retentionMs` and before are gone, unless older records are still held upstream in the task. */
   readonly observedMs: number
   /** What the step that keeps the store last said of its time, so that it goes on from there after a restart or an abort. From a changelog comes the latest timestamp of a record as observed, and nothing as reached. */
   readonly stepTime: StepTime
+}
+
+/** What all stores with times have in common. */
+interface TimedStore extends ReadOnlyTimedStore {
   keepStepTime(time: StepTime): void
 }
 
@@ -102,17 +106,21 @@ export interface StepTime {
   readonly reachedMs: number
 }
 
-/** A store of one value per key and window. Reads see this task's own writes, committed or not. */
-export interface WindowStore<K, V> extends TimedStore {
+/** What can be asked of a store of one value per key and window. */
+export interface ReadOnlyWindowStore<K, V> extends ReadOnlyTimedStore {
   /** The value of the window that starts at `startMs`; one or two point reads. */
   fetch(key: K, startMs: number): ValueAndTimestamp<V> | undefined
-  /** False where the window has expired: then nothing was written. Asserts that `startMs` is a time. */
-  put(key: K, startMs: number, row: ValueAndTimestamp<V>): boolean
-  delete(key: K, startMs: number, timestamp: number): void
   /** The windows of a key with fromMs <= start <= toMs, ascending. Each slot of time (half the retention) is a snapshot, taken when its turn comes. */
   fetchRange(key: K, fromMs: number, toMs: number): AsyncIterable<WindowEntry<K, V>>
   /** All windows with fromMs <= start <= toMs, as a snapshot; those of one key ascending. */
   fetchAll(fromMs: number, toMs: number): AsyncIterable<WindowEntry<K, V>>
+}
+
+/** A store of one value per key and window. Reads see this task's own writes, committed or not. */
+export interface WindowStore<K, V> extends ReadOnlyWindowStore<K, V>, TimedStore {
+  /** False where the window has expired: then nothing was written. Asserts that `startMs` is a time. */
+  put(key: K, startMs: number, row: ValueAndTimestamp<V>): boolean
+  delete(key: K, startMs: number, timestamp: number): void
 }
 
 /** A key in its window, and the value there. */

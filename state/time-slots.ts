@@ -17,7 +17,7 @@
  */
 import { readInt64, writeInt64 } from './keys.ts'
 import type { DatabaseWrite, StepTime } from './store.ts'
-import type { LayeredStore } from './store-layers.ts'
+import type { LayeredStore, ReadableStore } from './store-layers.ts'
 import type { ReadEntry } from './store-layout.ts'
 
 /** How a store divides time. */
@@ -53,14 +53,14 @@ interface Times {
 
 /** The times of one store, as the layers hold them: read anew at each use, for a store may have several faces and its writes may be aborted. */
 export class StoreTimes {
-  readonly #bytes: LayeredStore
+  readonly #bytes: ReadableStore
   readonly #slots: TimeSlots
   readonly #heldTime: () => number
   /** What was read last. Cells are never changed in place, so the same one says the same. */
   #cell: Buffer | undefined
   #read: Times = NO_TIMES
 
-  constructor(bytes: LayeredStore, slots: TimeSlots, heldTime: () => number = () => Infinity) {
+  constructor(bytes: ReadableStore, slots: TimeSlots, heldTime: () => number = () => Infinity) {
     this.#bytes = bytes
     this.#slots = slots
     this.#heldTime = heldTime
@@ -71,6 +71,12 @@ export class StoreTimes {
     return this.#times().observedMs
   }
 
+  /** Whether an entry at `timeMs` can be there: it has not expired, and no later one was ever put. */
+  isFound(timeMs: number): boolean {
+    const { observedMs, expiryMs } = this.#times()
+    return timeMs <= observedMs && timeMs >= liveFrom(this.#held(observedMs, expiryMs), this.#slots)
+  }
+
   /** What can be found: from the first time that has not expired to the last one that was put. */
   get found(): { readonly liveFromMs: number; readonly observedMs: number } {
     const { observedMs, expiryMs } = this.#times()
@@ -78,14 +84,14 @@ export class StoreTimes {
     return { liveFromMs, observedMs }
   }
 
-  /** Observes `timeMs`, which is about to be put; false where it has expired. */
-  admit(timeMs: number): boolean {
+  /** Observes `timeMs`, which is about to be put into `bytes`; false where it has expired. */
+  admit(timeMs: number, bytes: LayeredStore): boolean {
     if (!isTime(timeMs)) throw new RangeError(`not a time to keep something at: ${timeMs}`)
     const before = this.#times()
     const observedMs = Math.max(before.observedMs, timeMs)
     const expiryMs = this.#held(observedMs, before.expiryMs)
     if (observedMs > before.observedMs || expiryMs > before.expiryMs) {
-      this.#bytes.put(TIMES, timesBytes({ observedMs, expiryMs }))
+      bytes.put(TIMES, timesBytes({ observedMs, expiryMs }))
     }
     return timeMs >= liveFrom(expiryMs, this.#slots)
   }
@@ -93,10 +99,6 @@ export class StoreTimes {
   /** What the step that keeps the store last said of its time. */
   get step(): StepTime {
     return stepTimeOf(this.#bytes.get(STEP_TIME))
-  }
-
-  keepStep({ observedMs, reachedMs }: StepTime): void {
-    this.#bytes.put(STEP_TIME, timesBytes({ observedMs, expiryMs: reachedMs }))
   }
 
   #times(): Times {
@@ -111,6 +113,11 @@ export class StoreTimes {
   #held(observedMs: number, expiryMs: number): number {
     return Math.max(expiryMs, Math.min(observedMs, this.#heldTime()))
   }
+}
+
+/** Keeps what a step says of its time. */
+export function keepStep(bytes: LayeredStore, { observedMs, reachedMs }: StepTime): void {
+  bytes.put(STEP_TIME, timesBytes({ observedMs, expiryMs: reachedMs }))
 }
 
 /** Whether entries can be at `timeMs`. */

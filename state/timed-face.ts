@@ -2,8 +2,8 @@
 import type { OpenSerde } from '../serdes/serde.ts'
 import type { StoreSerdes } from './key-value-store.ts'
 import type { StepTime } from './store.ts'
-import type { LayeredStore } from './store-layers.ts'
-import { SLOT_BYTES, slotKey, StoreTimes, type TimeSlots } from './time-slots.ts'
+import type { LayeredStore, ReadableStore } from './store-layers.ts'
+import { keepStep, SLOT_BYTES, slotKey, StoreTimes, type TimeSlots } from './time-slots.ts'
 
 /** What a store with times is opened with. */
 export interface TimedStoreParts<K, V> extends StoreSerdes<K, V> {
@@ -11,16 +11,16 @@ export interface TimedStoreParts<K, V> extends StoreSerdes<K, V> {
   readonly heldTime?: () => number
 }
 
-/** The bytes of a store, its times and its serdes. A kind of store adds what its entries look like. */
-export class TimedFace<K, V> {
+/** The bytes of a store, its times and its serdes. A kind of store adds what its entries look like; one of readable bytes only reads. */
+export class TimedReads<K, V, Bytes extends ReadableStore = ReadableStore> {
   readonly name: string
-  protected readonly bytes: LayeredStore
+  protected readonly bytes: Bytes
   protected readonly slots: TimeSlots
   protected readonly times: StoreTimes
   protected readonly key: OpenSerde<K>
   protected readonly value: OpenSerde<V>
 
-  constructor(bytes: LayeredStore, slots: TimeSlots, parts: TimedStoreParts<K, V>) {
+  constructor(bytes: Bytes, slots: TimeSlots, parts: TimedStoreParts<K, V>) {
     this.name = bytes.name
     this.bytes = bytes
     this.slots = slots
@@ -37,15 +37,20 @@ export class TimedFace<K, V> {
     return this.times.step
   }
 
-  keepStepTime(time: StepTime): void {
-    this.times.keepStep(time)
-  }
-
   /** slot ‖ key ‖ `tailBytes` for the kind to fill. `key` is as the serde writes it; its prefix stays out. */
   protected entryKey(key: Buffer, timeMs: number, tailBytes = 0): Buffer {
     const { length } = this.key.prefix
     const entry = slotKey(timeMs, this.slots, key.length - length + tailBytes)
-    key.copy(entry, SLOT_BYTES, length)
+    // A view costs more than a short copy.
+    if (length === 0) entry.set(key, SLOT_BYTES)
+    else key.copy(entry, SLOT_BYTES, length)
     return entry
+  }
+}
+
+/** A face that writes too. */
+export class TimedFace<K, V> extends TimedReads<K, V, LayeredStore> {
+  keepStepTime(time: StepTime): void {
+    keepStep(this.bytes, time)
   }
 }

@@ -13,12 +13,14 @@ import { readInt64, successorOf, writeInt64 } from './keys.ts'
 import { withSchema } from './key-value-store.ts'
 import type {
   DatabaseWrite,
+  ReadOnlyWindowStore,
+  StepTime,
   ValueAndTimestamp,
   WindowEntry,
   WindowStore,
   WindowStoreSpec,
 } from './store.ts'
-import type { LayeredStore } from './store-layers.ts'
+import type { LayeredStore, ReadableStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
   asDuration,
@@ -26,26 +28,43 @@ import {
   halvesOf,
   isTimes,
   isTime,
+  keepStep,
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
   type TimeSlots,
 } from './time-slots.ts'
-import { TimedFace, type TimedStoreParts } from './timed-face.ts'
+import { TimedReads, type TimedStoreParts } from './timed-face.ts'
 import { TIMESTAMP_BYTES, timestampOf, withTimestamp } from './timestamped.ts'
 
 /** Bytes behind the key in an entry's key. */
 const START_BYTES = 8
 /** Bytes behind the key in a record's key: start and sequence number. */
 const RECORD_TAIL_BYTES = 12
+/** Of them, those of the sequence number, which is always 0. */
+const SEQUENCE_BYTES = 4
+
+const NO_ENTRY = Buffer.alloc(0)
+const NO_CHANGES: readonly ChangelogWrite[] = Object.freeze([])
+
+type Durations = Pick<WindowStoreSpec<unknown, unknown>, 'retentionMs' | 'sizeMs'>
 
 /** A window store over `bytes`. Reads throw SchemaPending where a value's schema is not here yet. */
 export function windowStore<K, V>(
   bytes: LayeredStore,
-  spec: Pick<WindowStoreSpec<K, V>, 'retentionMs' | 'sizeMs'>,
+  spec: Durations,
   parts: TimedStoreParts<K, V>,
 ): WindowStore<K, V> {
   return new TypedWindows(bytes, spec, parts)
+}
+
+/** The reading half alone, also of what is committed. */
+export function readOnlyWindowStore<K, V>(
+  bytes: ReadableStore,
+  spec: Durations,
+  parts: TimedStoreParts<K, V>,
+): ReadOnlyWindowStore<K, V> {
+  return new TypedWindowReads(bytes, spec, parts)
 }
 
 /** How a window store lies in the layers. RangeError where the retention is none. */
@@ -60,35 +79,25 @@ export function windowLayout(
   }
 }
 
-class TypedWindows<K, V> extends TimedFace<K, V> implements WindowStore<K, V> {
+class TypedWindowReads<K, V, Bytes extends ReadableStore>
+  extends TimedReads<K, V, Bytes>
+  implements ReadOnlyWindowStore<K, V>
+{
   readonly #sizeMs: number
+  // A step that updates a window puts where it has just looked. Known for keys alone that nobody can change meanwhile.
+  #lastKey: K | undefined
+  #lastStartMs = -1
+  #lastEntry: Buffer = NO_ENTRY
 
-  constructor(
-    bytes: LayeredStore,
-    spec: Pick<WindowStoreSpec<K, V>, 'retentionMs' | 'sizeMs'>,
-    parts: TimedStoreParts<K, V>,
-  ) {
+  constructor(bytes: Bytes, spec: Durations, parts: TimedStoreParts<K, V>) {
     super(bytes, halvesOf(spec), parts)
     this.#sizeMs = asDuration(spec.sizeMs, 'the size of a window')
   }
 
   fetch(key: K, startMs: number): ValueAndTimestamp<V> | undefined {
-    if (startMs < this.times.found.liveFromMs) return undefined
-    const stored = this.bytes.get(this.#entryKey(key, startMs))
+    if (!this.times.isFound(startMs)) return undefined
+    const stored = this.bytes.get(this.windowEntry(key, startMs))
     return stored === undefined ? undefined : this.#read(stored)
-  }
-
-  put(key: K, startMs: number, { value, timestamp }: ValueAndTimestamp<V>): boolean {
-    const entry = this.#entryKey(key, startMs)
-    const stored = withTimestamp(timestamp, this.value.serialize(value))
-    if (!this.times.admit(startMs)) return false
-    this.bytes.put(entry, stored)
-    return true
-  }
-
-  delete(key: K, startMs: number, timestamp: number): void {
-    if (!this.times.admit(startMs)) return
-    this.bytes.delete(this.#entryKey(key, startMs), timestamp)
   }
 
   async *fetchRange(key: K, fromMs: number, toMs: number): AsyncGenerator<WindowEntry<K, V>> {
@@ -99,7 +108,7 @@ class TypedWindows<K, V> extends TimedFace<K, V> implements WindowStore<K, V> {
     while (from <= last) {
       const endOfSlot = (Math.floor(from / slotMs) + 1) * slotMs
       const to = Math.min(last, endOfSlot - 1)
-      const [gte, lt] = [this.#entryKey(key, from), successorOf(this.#entryKey(key, to))]
+      const [gte, lt] = [this.windowEntry(key, from), successorOf(this.windowEntry(key, to))]
       for await (const [entry, stored] of this.bytes.range({ gte, lt })) {
         // A longer key may begin with this one's bytes and lie between its windows.
         const isOfKey =
@@ -133,9 +142,15 @@ class TypedWindows<K, V> extends TimedFace<K, V> implements WindowStore<K, V> {
     }
   }
 
-  #entryKey(key: K, startMs: number): Buffer {
+  protected windowEntry(key: K, startMs: number): Buffer {
+    if (startMs === this.#lastStartMs && Object.is(key, this.#lastKey)) return this.#lastEntry
     const entry = this.entryKey(this.key.serialize(key), startMs, START_BYTES)
     writeInt64(entry, startMs, keyEnd(entry))
+    if (typeof key !== 'object') {
+      this.#lastKey = key
+      this.#lastStartMs = startMs
+      this.#lastEntry = entry
+    }
     return entry
   }
 
@@ -152,18 +167,39 @@ class TypedWindows<K, V> extends TimedFace<K, V> implements WindowStore<K, V> {
   }
 }
 
+class TypedWindows<K, V> extends TypedWindowReads<K, V, LayeredStore> implements WindowStore<K, V> {
+  put(key: K, startMs: number, { value, timestamp }: ValueAndTimestamp<V>): boolean {
+    const entry = this.windowEntry(key, startMs)
+    const stored = withTimestamp(timestamp, this.value.serialize(value))
+    if (!this.times.admit(startMs, this.bytes)) return false
+    this.bytes.put(entry, stored)
+    return true
+  }
+
+  delete(key: K, startMs: number, timestamp: number): void {
+    if (!this.times.admit(startMs, this.bytes)) return
+    this.bytes.delete(this.windowEntry(key, startMs), timestamp)
+  }
+
+  keepStepTime(time: StepTime): void {
+    keepStep(this.bytes, time)
+  }
+}
+
 /** Where the key ends, and the start begins, in an entry's key. */
 function keyEnd(entry: Buffer): number {
   return entry.length - START_BYTES
 }
 
-function* changes({ store, key: entry, cell }: SealedCell): Generator<ChangelogWrite> {
-  if (isTimes(entry)) return
-  const key = Buffer.alloc(entry.length - SLOT_BYTES + RECORD_TAIL_BYTES - START_BYTES)
+/** One at most. An array, because a generator for each costs more than the change. */
+function changes({ store, key: entry, cell }: SealedCell): readonly ChangelogWrite[] {
+  if (isTimes(entry)) return NO_CHANGES
+  const key = Buffer.allocUnsafe(entry.length - SLOT_BYTES + SEQUENCE_BYTES)
   entry.copy(key, 0, SLOT_BYTES)
-  yield typeof cell === 'number'
-    ? { store, key, value: null, timestamp: cell }
-    : { store, key, value: cell.subarray(TIMESTAMP_BYTES), timestamp: timestampOf(cell) }
+  key.writeInt32BE(0, key.length - SEQUENCE_BYTES)
+  return typeof cell === 'number'
+    ? [{ store, key, value: null, timestamp: cell }]
+    : [{ store, key, value: cell.subarray(TIMESTAMP_BYTES), timestamp: timestampOf(cell) }]
 }
 
 function* restored(

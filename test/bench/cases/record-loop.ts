@@ -3,8 +3,10 @@
  * way. Both apps run at least once with other records before, for the compiler to have seen them.
  */
 import { join } from 'node:path'
+import { minutes } from '../../../model/duration.ts'
 import { asPartition, asTopic, type Topic } from '../../../model/position.ts'
 import { NO_HEADERS } from '../../../model/record.ts'
+import { tumbling } from '../../../processors/time-windows.ts'
 import { streams } from '../../../runtime/app.ts'
 import { systemClock } from '../../../runtime/system-clock.ts'
 import { memoryRegistry } from '../../../serdes/memory-registry.ts'
@@ -37,6 +39,18 @@ function counting(from: string): Topology {
   return topology(`count-${from}`, ({ stream }) => {
     stream(from, { key: text, value: text })
       .groupByKey()
+      .count({ store: 'counts' })
+      .toStream()
+      .to(OUT, { value: int64 })
+  })
+}
+
+/** Each key comes six times in each window. */
+function countingWindows(from: string): Topology {
+  return topology(`windows-${from}`, ({ stream }) => {
+    stream(from, { key: text, value: text })
+      .groupByKey()
+      .windowedBy(tumbling(minutes(1)))
       .count({ store: 'counts' })
       .toStream()
       .to(OUT, { value: int64 })
@@ -97,5 +111,9 @@ export const recordLoop: BenchCase = {
   summary: 'small records through the record loop on the memory log, exactly once',
   unit: 'records',
   compares: false,
-  variants: [variant('pass-through', passThrough), variant('count', counting)],
+  variants: [
+    variant('pass-through', passThrough),
+    variant('count', counting),
+    variant('windowed count', countingWindows),
+  ],
 }
