@@ -3,6 +3,7 @@
  * else does. They get as many partitions as the largest topic that is there, and take records as
  * large as it does, so that what comes in whole can also leave whole.
  */
+import { isMillraceError } from '../model/errors.ts'
 import type { Topic } from '../model/position.ts'
 import type { Topology } from '../topology/graph.ts'
 import type { NewTopic, Transport } from '../transport/transport.ts'
@@ -30,13 +31,22 @@ export async function topicsOf(
   return [...named].map((topic) => ({ topic, partitions: partitions ?? usual, config }))
 }
 
-/** Makes those of `wanted` that do not exist; gives back their names. */
+/** Makes those of `wanted` that do not exist; gives back the names of those it made. */
 export async function createMissingTopics(
   { admin }: Transport,
   wanted: readonly NewTopic[],
 ): Promise<readonly Topic[]> {
   const known = await admin.describeTopics(wanted.map(({ topic }) => topic))
   const missing = wanted.filter(({ topic }) => known.every((one) => one.topic !== topic))
-  await admin.createTopics(missing)
-  return missing.map(({ topic }) => topic)
+  const made: Topic[] = []
+  for (const topic of missing) {
+    try {
+      await admin.createTopics([topic])
+      made.push(topic.topic)
+    } catch (error) {
+      // Another command over the same log was faster.
+      if (!isMillraceError(error, 'MILLRACE_TOPIC_EXISTS')) throw error
+    }
+  }
+  return made
 }

@@ -48,7 +48,7 @@ export const demoCommand = defineCommand({
     const { dir, chunk, small } = options
     const clip = operands.length > 0 ? undefined : await prepareClip(dir, small, context)
     const files = clip === undefined ? operands : [clip.path]
-    await using log = await openLog(join(dir, 'log'), context)
+    await using log = await openLog(join(dir, 'log'), { ...context, isAlone: true })
     await createTopics(log, chunk)
     const videos = await ingestAll(files, { ...context, log, chunkBytes: chunk })
     await annotateAll(videos, { ...context, log, dir })

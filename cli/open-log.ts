@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Clock } from '../model/clock.ts'
 import { MillraceError } from '../model/errors.ts'
 import { fileRegistry } from '../serdes/file-registry.ts'
+import { heldRegistry, registrar } from '../serdes/held-registry.ts'
 import type { Registry } from '../serdes/registry.ts'
 import { openEmbeddedLog } from '../transport/embedded/open.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -25,19 +26,30 @@ export interface OpenLog extends AsyncDisposable {
   readonly registry: Registry
 }
 
-/** Opens the embedded log in `path`. `existing` refuses to make one: who only reads would read nothing. */
+/** How a command wants its log. */
+export interface OpenLogOptions {
+  readonly clock: Clock
+  /** Refuses to make one: who only reads would read nothing. */
+  readonly existing?: boolean
+  /** Nobody else may use it meanwhile. */
+  readonly isAlone?: boolean
+}
+
+/** Opens the embedded log in `path`, together with other commands that use it. */
 export async function openLog(
   path: string,
-  { clock, existing = false }: { readonly clock: Clock; readonly existing?: boolean },
+  { clock, existing = false, isAlone = false }: OpenLogOptions,
 ): Promise<OpenLog> {
   if (existing && (await stat(path).catch(() => undefined)) === undefined) {
     const message = `there is no embedded log at ${path}; give the folder that ingest or run was given`
     throw new MillraceError('MILLRACE_LOG_MISSING', message, { place: path })
   }
-  const transport = await openEmbeddedLog({ folder: path, clock })
+  const file = fileRegistry(join(path, REGISTRY_FILE))
+  const holderTask = registrar(file)
+  const transport = await openEmbeddedLog({ folder: path, clock, share: !isAlone, holderTask })
   return {
     transport,
-    registry: fileRegistry(join(path, REGISTRY_FILE)),
+    registry: heldRegistry(file, (request) => transport.askHolder(request)),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   }
 }

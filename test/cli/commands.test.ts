@@ -140,22 +140,6 @@ describe('tail', () => {
   })
 })
 
-describe('a log that is in use', () => {
-  test('is refused with its holder named', async () => {
-    const holder = start(['tail', 'clicks', '--embedded', data, '--follow'])
-    await holder.says(/plain text/)
-    const second = await millrace(['tail', 'clicks', '--embedded', data])
-    expect(second).toMatchObject({ code: 5, stdout: '' })
-    expect(second.stderr).toContain(String(holder.child.pid))
-    holder.child.kill('SIGINT')
-    const { code, stderr } = await holder.ended
-    expect({ code, stderr }).toEqual({
-      code: 0,
-      stderr: 'millrace: stopping; a second signal stops at once\n',
-    })
-  })
-})
-
 describe.concurrent('ingest', () => {
   test.each([
     ['a missing file', 'gone.mp4', 'MILLRACE_FILE_MISSING'],

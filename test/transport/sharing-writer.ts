@@ -12,7 +12,7 @@ import { NO_HEADERS } from '../../model/record.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import { TransportError } from '../../transport/errors.ts'
-import type { Producer, Transport } from '../../transport/transport.ts'
+import type { FetchedBatch, Producer, Transport } from '../../transport/transport.ts'
 import { PARTITIONS, randomFrom, TOPIC } from './embedded-writer-shape.ts'
 
 const [folder = '', name = '', seed = '1'] = process.argv.slice(2)
@@ -109,10 +109,7 @@ async function read(from: Transport): Promise<void> {
     await reader.ready(stopping.signal).catch(() => undefined)
     for (const part of parts) {
       for (let batch = part.cursor.take(); batch !== undefined; batch = part.cursor.take()) {
-        for (const record of batch.records) {
-          if (record.offset < part.position) throw new Error(`offset ${record.offset} came again`)
-          part.digest.update(`${record.offset} ${record.key?.toString()}\n`)
-        }
+        part.digest.update(digested(batch, part.position))
         part.position = batch.nextOffset
         batch.release()
       }
@@ -121,6 +118,16 @@ async function read(from: Transport): Promise<void> {
   for (const [partition, { position, digest }] of parts.entries()) {
     say(`read ${partition} ${position} ${digest.digest('hex')}`)
   }
+}
+
+/** The records of a batch as text; throws where one comes again. */
+function digested({ records }: FetchedBatch, position: number): string {
+  return records
+    .map(({ offset, key }) => {
+      if (offset < position) throw new Error(`offset ${offset} came again`)
+      return `${offset} ${key?.toString()}\n`
+    })
+    .join('')
 }
 
 function send(by: Producer, text: string, partition = Math.floor(random() * PARTITIONS)): void {

@@ -28,6 +28,7 @@ import type {
   TopicDescription,
 } from '../transport.ts'
 import type { TextOf } from './bytes-as-text.ts'
+import type { TaskAnswer } from './limits.ts'
 import type { Outcome } from './partition-log.ts'
 import type { Append } from './partition-writer.ts'
 import type { ProducerIdentity } from './producers.ts'
@@ -100,6 +101,8 @@ export interface Questions {
     readonly request: { readonly groupId: string }
     readonly answer: TextOf<readonly DescribedMember[]>
   }
+  /** Runs the holder's task. */
+  holderTask: { readonly request: { readonly words: unknown }; readonly answer: TaskAnswer }
   /** Compacts all that is stable of a partition now. */
   compact: { readonly request: TopicPartition; readonly answer: null }
 }

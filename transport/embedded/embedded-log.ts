@@ -14,6 +14,7 @@ import type { NewTopic, TopicConfig } from '../transport.ts'
 import { Cleaner, type CleanerOptions } from './cleaner.ts'
 import type { GroupOffset, GroupOffsets } from './group-offsets.ts'
 import { partitionKeys, TOPIC_PREFIX, type TopicRow } from './index-rows.ts'
+import type { EmbeddedLogOptions, TaskAnswer } from './limits.ts'
 import type { RowChange } from './log-index.ts'
 import { openPartition } from './open-partition.ts'
 import type { LogResources, PartitionLog } from './partition-log.ts'
@@ -43,6 +44,7 @@ export interface EmbeddedLogParts {
   readonly producers: Producers
   readonly partitionsPerTopic: number
   readonly cleaning: Pick<CleanerOptions, 'limits' | 'onFailed'>
+  readonly holderTask: EmbeddedLogOptions['holderTask']
   /** Gives the folder free. */
   readonly release: () => Promise<void>
 }
@@ -91,6 +93,13 @@ export class EmbeddedLog implements AsyncDisposable {
     const partition = this.#topics.get(at.topic)?.partitions[at.partition]
     if (partition === undefined) throw unknownPartition(at)
     return partition
+  }
+
+  /** What only the holder of the folder may do beside the log. */
+  async runTask(request: unknown): Promise<TaskAnswer> {
+    const { holderTask } = this.#parts
+    if (holderTask === undefined) throw new TypeError('the holder of the log has no task')
+    return await holderTask(request)
   }
 
   /** Calls `run` whenever a topic was made or deleted. Returns what ends that. */

@@ -16,7 +16,7 @@ import { BrokerAdmin } from './broker-admin.ts'
 import { BrokerCoordinator } from './broker-coordinator.ts'
 import type { LogBroker } from './broker.ts'
 import { EmbeddedProducer } from './embedded-producer.ts'
-import type { EmbeddedLogLimits } from './limits.ts'
+import type { EmbeddedLogLimits, TaskAnswer } from './limits.ts'
 
 /** What the port of an embedded log stands on. */
 export interface EmbeddedTransportParts {
@@ -66,6 +66,11 @@ export class EmbeddedTransport implements Transport {
     const membership: Membership = new GroupMembership(options, parts)
     this.#opened.add(membership)
     return membership
+  }
+
+  /** Runs the task that the log was opened with in the process that holds it. */
+  async askHolder(request: unknown): Promise<TaskAnswer> {
+    return await this.#parts.broker.ask('holderTask', { words: request })
   }
 
   /** Compacts all that is stable of a partition now, whatever its topic's policy says: for tests, and before a copy is taken. */

@@ -8,6 +8,9 @@ import type { TopicPartition } from '../../model/position.ts'
  */
 export type Durability = 'process' | 'fsync'
 
+/** What the task of a holder answers: JSON. */
+export type TaskAnswer = string | number | boolean | object | null
+
 /** How an embedded log is opened. */
 export interface EmbeddedLogOptions extends Partial<EmbeddedLogLimits> {
   /** Made where it does not exist. It must be empty or an embedded log. */
@@ -20,6 +23,12 @@ export interface EmbeddedLogOptions extends Partial<EmbeddedLogLimits> {
    * others, and when it ends another one takes over. All of them must say so. Default: false.
    */
   readonly share?: boolean
+  /**
+   * What only one process at a time may do beside the log, for example write a file of its folder:
+   * `askHolder` runs it in the process that holds the log. Request and answer are JSON. It may be
+   * asked the same thing twice, where its holder ended before it answered.
+   */
+  readonly holderTask?: (request: unknown) => Promise<TaskAnswer>
   /**
    * Hears why a partition could not be cleaned (a full disk, damage). It is tried again after
    * `cleanRetryMs`; its records stay, and reading and writing go on.

@@ -201,6 +201,7 @@ function answersOf(log: EmbeddedLog, session: object): Answers {
       return null
     },
     ...groupAnswers(log.members),
+    holderTask: ({ words }) => log.runTask(words),
     compact: async (of) => {
       await log.cleaner.compact(log.partition(of))
       return null

@@ -2,7 +2,7 @@
  * The folder of an embedded log: what marks it, and who holds it. A folder that is neither empty nor
  * marked is never written into, because it is somebody else's.
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asError } from '../../model/errors.ts'
 import { TransportError } from '../errors.ts'
@@ -16,6 +16,7 @@ export const FORMAT_VERSION = 2
 
 const FORMAT = 'millrace-embedded-log'
 const MARK = 'embedded-log.json'
+/** Begins the name of where a mark is written before it counts. */
 const MARK_DRAFT = 'embedded-log.json.new'
 const HOLDER = 'holder.json'
 
@@ -34,7 +35,7 @@ export async function prepareFolder(path: string): Promise<LogFolder> {
     if (names.includes(MARK)) {
       const version = checkMark(await readFile(join(path, MARK), 'utf8'), path)
       if (version < FORMAT_VERSION) await mark(path)
-    } else if (names.some((name) => name !== MARK_DRAFT)) throw foreign(path)
+    } else if (names.some((name) => !name.startsWith(MARK_DRAFT))) throw foreign(path)
     else await mark(path)
     const folder = { path, index: join(path, 'index'), topics: join(path, 'topics') }
     await mkdir(folder.topics, { recursive: true })
@@ -78,11 +79,16 @@ export async function dropHolder(folder: LogFolder): Promise<void> {
   await rm(join(folder.path, HOLDER), { force: true })
 }
 
-/** By a rename, so that a crash leaves no mark that cannot be read. */
+/**
+ * By a rename, so that a crash leaves no mark that cannot be read, from a place of its own, so that
+ * several processes may come at once.
+ */
 async function mark(path: string): Promise<void> {
   const text = JSON.stringify({ format: FORMAT, version: FORMAT_VERSION })
-  await writeFile(join(path, MARK_DRAFT), `${text}\n`)
-  await rename(join(path, MARK_DRAFT), join(path, MARK))
+  const place = await mkdtemp(join(path, `${MARK_DRAFT}-`))
+  await writeFile(join(place, MARK), `${text}\n`)
+  await rename(join(place, MARK), join(path, MARK))
+  await rm(place, { recursive: true, force: true })
 }
 
 /** The version that the mark names. */

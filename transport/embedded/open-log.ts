@@ -56,7 +56,7 @@ interface Opening {
 
 async function openLog(
   { folder, index, files, limits }: Opening,
-  { clock, durability = 'process', onCleaningFailed: onFailed }: EmbeddedLogOptions,
+  { clock, durability = 'process', onCleaningFailed: onFailed, holderTask }: EmbeddedLogOptions,
 ): Promise<EmbeddedLog> {
   const opens = Number((await index.read(OPENS_KEY)) ?? 0)
   if (opens === 0 && (await readdir(folder.topics)).length > 0) {
@@ -94,6 +94,7 @@ async function openLog(
     producers,
     partitionsPerTopic: limits.partitionsPerTopic,
     cleaning: { limits, onFailed },
+    holderTask,
     release: () => dropHolder(folder),
   }
   return new EmbeddedLog(parts)

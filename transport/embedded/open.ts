@@ -1,5 +1,4 @@
 /** Opens an embedded log: alone, or together with other processes. */
-import type { Transport } from '../transport.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { EmbeddedTransport } from './embedded-transport.ts'
 import { logInUse } from './folder-errors.ts'
@@ -20,7 +19,7 @@ import { SharedBroker } from './sharing/shared-broker.ts'
  * MILLRACE_LOG_PROTOCOL (shared by another version of millrace), MILLRACE_LOG_IO. A damaged partition
  * throws MILLRACE_LOG_DAMAGED when used.
  */
-export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Transport> {
+export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedTransport> {
   const { clock } = options
   const limits = { ...EMBEDDED_LOG_LIMITS, ...options }
   const folder = await prepareFolder(options.folder)
