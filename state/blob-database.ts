@@ -36,8 +36,8 @@ export interface BlobDatabaseOptions {
 
 /** Files written at once. */
 const PARALLEL_FILES = 8
-/** Keys asked for at once: what LevelDB holds under them is brought over whole. */
-const LOOKUP_KEYS = 100
+/** Keys asked for at once: what LevelDB holds under them is brought over whole, 8 MiB at most by default. */
+const LOOKUP_KEYS = 32
 
 /** Opens the files beside `pointers`, which it closes with itself. */
 export async function openBlobDatabase(options: BlobDatabaseOptions): Promise<Database> {
@@ -61,6 +61,8 @@ class BlobDatabase implements Database {
     const files = new BlobFiles(options.folder, found)
     this.#files = files
     this.#retired = new RetiredFiles(async (file) => {
+      // A range may be left long after: the file is then the business of who opened the folder next.
+      if (this.#closed) return
       // What cannot be removed costs room and nothing else, and the next open tries again: no reason
       // to stop an app whose data is right.
       await files.remove(file).catch(() => undefined)
