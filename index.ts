@@ -43,6 +43,16 @@ export { openEmbeddedLog } from './transport/embedded/open.ts'
 export type { EmbeddedLogLimits, EmbeddedLogOptions } from './transport/embedded/limits.ts'
 export { TransportError, type TransportErrorKind } from './transport/errors.ts'
 export type {
+  Assigned,
+  Assignor,
+  GroupMember,
+  GroupMemberDescription,
+  MemberAssignment,
+  Membership,
+  MembershipListener,
+  MembershipOptions,
+} from './transport/membership.ts'
+export type {
   Admin,
   CommittedOffset,
   Cursor,
@@ -136,6 +146,7 @@ export { streams, StreamsApp } from './runtime/app.ts'
 export type { GroupAssignment, StaticAssignment } from './runtime/assignment.ts'
 export type { Guarantee, StreamsEvent, StreamsLimits, StreamsOptions } from './runtime/config.ts'
 export type { LocalStore, LocalStoreOptions } from './runtime/local-store.ts'
+export type { LocalWindowStore } from './runtime/local-window-store.ts'
 export type { FailurePolicies, RecordPolicy } from './runtime/failure.ts'
 export type { Counter } from './runtime/metrics.ts'
 export { systemClock } from './runtime/system-clock.ts'

@@ -10,7 +10,9 @@ import { forApplication } from '../topology/application.ts'
 import type { Topology } from '../topology/graph.ts'
 import { limitsOf, type Guarantee, type StreamsLimits, type StreamsOptions } from './config.ts'
 import { policiesOf } from './failure.ts'
-import { LocalStore, type LocalStoreOptions } from './local-store.ts'
+import { LocalStore, type LocalStoreOptions, type LocalStoreSource } from './local-store.ts'
+import { LocalWindowStore } from './local-window-store.ts'
+import { otherKind, storeToRead } from './store-to-read.ts'
 import { Counters, type Counter } from './metrics.ts'
 import { openTopology, type OpenStore, type OpenTopology } from './open-topology.ts'
 import { Pause } from './pause.ts'
@@ -71,16 +73,21 @@ export class StreamsApp implements AsyncDisposable {
   /**
    * A store of the topology, to be read from beside the app: Kafka Streams' interactive queries, for
    * what this process owns. K and V are what the store was declared with. May be asked for before
-   * the app runs, and outlives a restart of its tasks. Asserts that the topology has the store.
+   * the app runs, and outlives a restart of its tasks. Asserts that the topology has such a store of
+   * rows by key.
    */
   store<K, V>(name: string, options?: LocalStoreOptions): LocalStore<K, V> {
-    const names = this.#topology.stores.map(({ spec }) => spec.name)
-    if (!names.includes(name)) {
-      const there = names.length === 0 ? 'none' : names.join(', ')
-      throw new TypeError(`${this.#topology.name} has no store ${name}; it has ${there}`)
-    }
-    const open = (): OpenStore | undefined => this.#open?.stores.get(name)
-    return new LocalStore({ name, open, tasks: () => this.#readableTasks() }, options)
+    const spec = storeToRead(this.#topology, name)
+    if (spec.kind !== 'key-value') throw new TypeError(otherKind(spec))
+    return new LocalStore(this.#localStore(name), options)
+  }
+
+  /** As `store`, of windows: what a windowed step keeps. */
+  windowStore<K, V>(name: string, options?: LocalStoreOptions): LocalWindowStore<K, V> {
+    const spec = storeToRead(this.#topology, name)
+    if (spec.kind !== 'window') throw new TypeError(otherKind(spec))
+    const { sizeMs, retentionMs } = spec
+    return new LocalWindowStore(this.#localStore(name), { sizeMs, retentionMs }, options)
   }
 
   /** Resolves when every unit of this process runs, or when the app was closed meanwhile. Rejects, and the app has failed, where that cannot be. */
@@ -153,6 +160,11 @@ export class StreamsApp implements AsyncDisposable {
   }
 
   /** Does again what the log refused in passing, until it works, the app is closed, or too long has passed. */
+  #localStore(name: string): LocalStoreSource {
+    const open = (): OpenStore | undefined => this.#open?.stores.get(name)
+    return { name, open, tasks: () => this.#readableTasks() }
+  }
+
   async #insist<T>(work: () => Promise<T>): Promise<T> {
     const { clock } = this.#options
     const deadline = clock.monotonic() + this.#limits.unitTimeoutMs

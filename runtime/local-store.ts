@@ -9,6 +9,8 @@ import { readNow } from '../processors/deserialize.ts'
 import { readOnlyKeyValueStore } from '../state/key-value-store.ts'
 import type { ReadOnlyKeyValueStore, ValueAndTimestamp } from '../state/store.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
+import type { ReadableStore } from '../state/store-layers.ts'
+import type { TimedStoreParts } from '../state/timed-face.ts'
 import type { Isolation } from '../transport/transport.ts'
 import type { OpenStore } from './open-topology.ts'
 import type { UnitTask } from './unit-task.ts'
@@ -67,21 +69,38 @@ export class LocalStore<K, V> {
 
   /** The store in each task that has it. */
   #parts(): readonly ReadOnlyKeyValueStore<K, V>[] {
-    const open = this.#source.open()
-    const tasks = this.#source.tasks()
-    if (open === undefined || tasks === undefined) throw unavailable(this.name)
-    const owners = tasks.filter(({ taskId }) =>
-      taskId.subtopology.stores.some(({ spec }) => spec.name === this.name),
+    return localParts<K, V>(this.#source, this.#isolation).map(({ bytes, opened }) =>
+      readOnlyKeyValueStore(bytes, opened),
     )
-    return owners.map(({ state }) => {
-      const bytes = state.store(this.name)
-      return readOnlyKeyValueStore(
-        this.#isolation === 'read_committed' ? bytes.committed : bytes,
-        // The caller says which types the store was declared with.
-        { key: open.key as OpenSerde<K>, value: open.value as OpenSerde<V> },
-      )
-    })
   }
+}
+
+/** A store in one task. */
+export interface LocalPart<K, V> {
+  readonly bytes: ReadableStore
+  readonly opened: TimedStoreParts<K, V>
+}
+
+/** A store in each task of this process that has it. Throws MILLRACE_STORE_UNAVAILABLE. K and V are what the store was declared with. */
+export function localParts<K, V>(
+  source: LocalStoreSource,
+  isolation: Isolation,
+): readonly LocalPart<K, V>[] {
+  const { name } = source
+  const open = source.open()
+  const tasks = source.tasks()
+  if (open === undefined || tasks === undefined) throw unavailable(name)
+  const owners = tasks.filter(({ taskId }) =>
+    taskId.subtopology.stores.some(({ spec }) => spec.name === name),
+  )
+  const serdes = { key: open.key as OpenSerde<K>, value: open.value as OpenSerde<V> }
+  return owners.map(({ state, loop }) => {
+    const bytes = state.store(name)
+    return {
+      bytes: isolation === 'read_committed' ? bytes.committed : bytes,
+      opened: { ...serdes, heldTime: () => loop.holds.oldest },
+    }
+  })
 }
 
 function unavailable(name: string): MillraceError {

@@ -8,6 +8,7 @@ import type { Counter } from '../runtime/metrics.ts'
 import type { FailurePolicies } from '../runtime/failure.ts'
 import type { Guarantee, StreamsEvent, StreamsLimits } from '../runtime/config.ts'
 import type { LocalStore, LocalStoreOptions } from '../runtime/local-store.ts'
+import type { LocalWindowStore } from '../runtime/local-window-store.ts'
 import { asTopic, type Topic } from '../model/position.ts'
 import { memoryRegistry } from '../serdes/memory-registry.ts'
 import type { Registry } from '../serdes/registry.ts'
@@ -121,6 +122,11 @@ export class TopologyTestDriver implements AsyncDisposable {
   /** A store of the topology; K and V are what it was declared with. Asserts that it has it. */
   store<K, V>(name: string, options?: LocalStoreOptions): LocalStore<K, V> {
     return this.#driven.app.store(name, options)
+  }
+
+  /** A store of windows; K and V are what it was declared with. Asserts that the topology has it. */
+  windowStore<K, V>(name: string, options?: LocalStoreOptions): LocalWindowStore<K, V> {
+    return this.#driven.app.windowStore(name, options)
   }
 
   /** What the steps have counted so far. */

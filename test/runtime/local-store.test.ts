@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { tumbling } from '../../processors/time-windows.ts'
 import { int64, text } from '../../serdes/primitives.ts'
+import { describeWindowed } from '../../serdes/windowed.ts'
+import type { WindowEntry } from '../../state/store.ts'
+import { topologyTestDriver } from '../../testing/topology-test-driver.ts'
 import { topology } from '../../topology/builder.ts'
 import { Bench } from './fixtures.ts'
 
@@ -42,5 +46,52 @@ describe('a local store', () => {
   test('is refused where the topology has none of that name', async () => {
     await using bench = await Bench.open()
     expect(() => bench.app(counting()).store('count')).toThrow('no store count; it has counts')
+  })
+})
+
+describe('a local store of windows', () => {
+  const windows = () =>
+    topology('windows', ({ stream }) => {
+      stream('in', { key: text, value: text })
+        .groupByKey()
+        .windowedBy(tumbling(10, { graceMs: 20 }))
+        .count({ store: 'counts' })
+        .toStream()
+        .to('out')
+    })
+  const shown = async (found: AsyncIterable<WindowEntry<string, bigint>>) =>
+    (await Array.fromAsync(found)).map(([key, { value }]) => `${describeWindowed(key)}=${value}`)
+
+  test('finds the windows of a key, those of a time, and none that has expired', async () => {
+    await using driver = await topologyTestDriver(windows(), { partitions: PARTITIONS })
+    const input = driver.input('in', { key: text, value: text })
+    for (const [key, timestampMs] of [
+      ['a', 3],
+      ['a', 4],
+      ['b', 11],
+      ['a', 15],
+      ['a', 29],
+    ] as const)
+      await input.pipe(key, 'x', { timestampMs })
+    const counts = driver.windowStore<string, bigint>('counts')
+    expect(await counts.fetch('a', 0)).toEqual({ value: 2n, timestamp: 4 })
+    expect(await counts.fetch('a', 5)).toBeUndefined()
+    expect(await counts.fetch('c', 0)).toBeUndefined()
+    const range = ['[a@0/10]=2', '[a@10/20]=1', '[a@20/30]=1']
+    expect(await shown(counts.fetchRange('a', 0, 100))).toEqual(range)
+    const all = await shown(counts.fetchAll(10, 20))
+    expect(all.toSorted()).toEqual(['[a@10/20]=1', '[a@20/30]=1', '[b@10/20]=1'])
+    await input.pipe('a', 'x', { timestampMs: 30 })
+    expect(await counts.fetch('a', 0)).toBeUndefined()
+    expect(await shown(counts.fetchRange('a', 0, 100))).toEqual([...range.slice(1), '[a@30/40]=1'])
+  })
+
+  test('is read by a call of its own, and the other call says so', async () => {
+    await using bench = await Bench.open()
+    const app = bench.app(windows())
+    expect(() => app.store('counts')).toThrow('keeps windows: read it with windowStore(name)')
+    expect(() => app.windowStore('count')).toThrow('no store count; it has counts')
+    const rows = bench.app(counting())
+    expect(() => rows.windowStore('counts')).toThrow('rows by key: read it with store(name)')
   })
 })
