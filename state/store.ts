@@ -174,7 +174,7 @@ export interface KeyRange {
  */
 export interface Database extends AsyncDisposable {
   get(key: Buffer): Buffer | undefined
-  /** All or nothing, also when the process is killed. */
+  /** All or nothing, also when the process is killed. The caller leaves the buffers as they are until it resolves. */
   write(writes: readonly DatabaseWrite[]): Promise<void>
   /** A snapshot as of the call, ascending. */
   range(range: KeyRange): AsyncIterable<readonly [Buffer, Buffer]>
