@@ -30,6 +30,11 @@ const COMMANDS: readonly CommandEntry[] = [
   ),
   entry('run', 'runs a pipeline', async () => (await import('./run.ts')).runCommand),
   entry(
+    'reset',
+    'makes a pipeline start anew',
+    async () => (await import('./reset.ts')).resetCommand,
+  ),
+  entry(
     'describe',
     'shows the steps of a pipeline',
     async () => (await import('./describe.ts')).describeCommand,

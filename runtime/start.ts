@@ -223,7 +223,7 @@ async function refuseLostOffsets(task: StartingTask, round: StartRound): Promise
     'MILLRACE_OFFSETS_LOST',
     `task ${task.id} has state (${trace}) but the group ${round.groupId} has no committed offsets for it: ` +
       'they expired or were deleted. Starting at the beginning would count everything twice. ' +
-      'Set the offsets by hand, or delete the changelog topics and the state folder to start anew.',
+      'To start anew, run `millrace reset`; to go on, commit for the group where each input is to begin.',
     { place: trace },
   )
 }

@@ -144,7 +144,7 @@ function refuseOtherCount(there: TopicDescription, wanted: NewTopic): void {
   throw new MillraceError(
     'MILLRACE_PARTITIONS_DIFFER',
     `the changelog ${there.topic} has ${there.partitions} partitions and its task's sources have ${wanted.partitions}: ` +
-      'partitions were added to a source. State is bound to the old number; start under another application id, or reset this one.',
+      'partitions were added to a source. State is bound to the old number; start under another application id, or run `millrace reset`.',
     { place: there.topic },
   )
 }
@@ -154,7 +154,7 @@ function otherRepartition(there: TopicDescription, wanted: NewTopic): MillraceEr
     'MILLRACE_PARTITIONS_DIFFER',
     `the repartition topic ${there.topic} has ${there.partitions} partitions and the topology now asks for ${wanted.partitions}: ` +
       'partitions were added to a source, or the pipeline was changed. State behind the topic is bound to the old number; ' +
-      'give the repartition that number ({ partitions }), start under another application id, or reset this one.',
+      'give the repartition that number ({ partitions }), start under another application id, or run `millrace reset`.',
     { place: there.topic },
   )
 }

@@ -54,7 +54,7 @@ export async function openStateDirectory(options: StateDirectoryOptions): Promis
   const folder = join(options.stateDir, options.applicationId, options.unit)
   try {
     await mkdir(join(folder, TASKS), { recursive: true })
-    const lock = await acquire(folder)
+    const lock = await lockUnitFolder(folder)
     try {
       return await enter(folder, lock, options)
     } catch (error) {
@@ -66,7 +66,8 @@ export async function openStateDirectory(options: StateDirectoryOptions): Promis
   }
 }
 
-async function acquire(folder: string): Promise<Database> {
+/** Takes the lock of a unit's folder, until it is disposed. Rejects with MILLRACE_STATE_IN_USE, and says who has it. */
+export async function lockUnitFolder(folder: string): Promise<Database> {
   try {
     const { database } = await openLevelDatabase(join(folder, LOCK))
     return database
@@ -119,17 +120,25 @@ async function finishRemovals(folder: string): Promise<void> {
 
 function refuseForeign(folder: string, found: UnitFile, options: StateDirectoryOptions): void {
   const { applicationId, fingerprint } = options
-  if (found.applicationId === applicationId && found.fingerprint === fingerprint) return
-  const whose =
-    found.applicationId === applicationId
-      ? 'another topology: the stores it declares have changed'
-      : `application ${found.applicationId}`
-  throw new MillraceError(
-    'MILLRACE_STATE_FOREIGN',
-    `the state in ${folder} belongs to ${whose}. Choose another state folder or application id, ` +
-      'or delete this folder: what its changelogs hold is then restored.',
-    { place: folder },
+  if (found.applicationId !== applicationId) {
+    throw foreign(
+      folder,
+      `application ${found.applicationId}. Choose another state folder or application id.`,
+    )
+  }
+  if (found.fingerprint === fingerprint) return
+  throw foreign(
+    folder,
+    `another topology of ${applicationId}: its source topics or its stores have changed. ` +
+      'To begin anew, run `millrace reset` with the new pipeline; to begin beside what is there, choose another ' +
+      'application id. Where stores were only added or left out, delete this folder: the others come back from their changelogs.',
   )
+}
+
+function foreign(folder: string, whose: string): MillraceError {
+  return new MillraceError('MILLRACE_STATE_FOREIGN', `the state in ${folder} belongs to ${whose}`, {
+    place: folder,
+  })
 }
 
 class UnitFolder implements StateHome {

@@ -5,6 +5,7 @@ import { annotatorCommand } from '../../cli/annotator.ts'
 import { describeCommand } from '../../cli/describe.ts'
 import { commandHelp } from '../../cli/help.ts'
 import { ingestCommand } from '../../cli/ingest.ts'
+import { resetCommand } from '../../cli/reset.ts'
 import { runCommand } from '../../cli/run.ts'
 import { tailCommand } from '../../cli/tail.ts'
 import { millrace } from './millrace.ts'
@@ -88,7 +89,14 @@ describe.concurrent('the program', () => {
   })
 })
 
-const COMMANDS = [annotatorCommand, describeCommand, ingestCommand, runCommand, tailCommand]
+const COMMANDS = [
+  annotatorCommand,
+  describeCommand,
+  ingestCommand,
+  resetCommand,
+  runCommand,
+  tailCommand,
+]
 
 describe('a command', () => {
   test.each(COMMANDS)('shows its options and examples: $declaration.name', (command) => {

@@ -94,9 +94,9 @@ describe('the folder of a commit unit', () => {
     expect(third.dropped).toBeUndefined()
   })
   test.each([
-    ['application', { applicationId: 'other' }],
-    ['topology', { fingerprint: 'f2' }],
-  ])('of another %s is refused with a remedy, and left as it was', async (_, changes) => {
+    ['application', { applicationId: 'other' }, /Choose another state folder/],
+    ['topology', { fingerprint: 'f2' }, /run `millrace reset`.*application id.*delete this folder/],
+  ])('of another %s is refused with a remedy, and left as it was', async (_, changes, remedy) => {
     const stateDir = await temporaryFolder()
     const first = await openStateDirectory(options(stateDir))
     await writeRow(first)
@@ -106,7 +106,7 @@ describe('the folder of a commit unit', () => {
     await writeFile(path, JSON.stringify({ ...unit, ...changes }))
     const refused = openStateDirectory(options(stateDir))
     await expect(refused).rejects.toMatchObject({ code: 'MILLRACE_STATE_FOREIGN' })
-    await expect(refused).rejects.toThrow(/Choose another state folder/)
+    await expect(refused).rejects.toThrow(remedy)
     await writeFile(path, JSON.stringify(unit))
     await using again = await openStateDirectory(options(stateDir))
     expect(await readRow(again)).toBe('value')
