@@ -4,6 +4,7 @@
  * name that was not given.
  */
 import { hopping } from '../../processors/time-windows.ts'
+import { joinWindows } from '../../processors/join-windows.ts'
 import { text } from '../../serdes/primitives.ts'
 import type { KeyValueStoreSpec } from '../../state/store.ts'
 import { topology, type TopologyBuilder } from '../../topology/builder.ts'
@@ -12,7 +13,7 @@ import type { KBranchedStream } from '../../topology/branched.ts'
 import type { StreamFacts } from '../../topology/facts.ts'
 import type { KGroupedTable } from '../../topology/grouped-table.ts'
 import type { KGroupedStream } from '../../topology/grouped.ts'
-import type { CountOptions, Named } from '../../topology/options.ts'
+import type { CountOptions, Named, StreamJoinStep } from '../../topology/options.ts'
 import type { KStream } from '../../topology/stream.ts'
 import type { KTable } from '../../topology/table.ts'
 import type { TimeWindowedKStream } from '../../topology/windowed.ts'
@@ -95,6 +96,10 @@ function call(
         ...named,
         ...JOIN,
       }) as Stream
+    case 'sjoin': {
+      const step = { ...SIDES, ...named, ...storeStep(fourth), windows: WINDOWS }
+      return joinStreams(at(subject), at(third), more[0] ?? '', step)
+    }
     case 'tgroup': {
       const grouped = table().groupBy<string, string>((value, key) => [key, value], {
         ...SERDES,
@@ -131,6 +136,19 @@ function call(
 }
 
 const JOIN = { key: text, left: text } as const
+const SIDES = { ...JOIN, right: text } as const
+const WINDOWS = joinWindows(100, { graceMs: 10 })
+
+function joinStreams(
+  left: Stream,
+  right: Stream,
+  kind: string,
+  step: StreamJoinStep<string, string, string, string> & typeof SIDES,
+): Stream {
+  if (kind === 'join') return left.join(right, first, step) as Stream
+  if (kind === 'leftJoin') return left.leftJoin(right, first, step) as Stream
+  return left.outerJoin(right, (value) => value ?? '', step) as Stream
+}
 
 const first = (value: string): string => value
 

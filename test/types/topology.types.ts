@@ -4,6 +4,7 @@
  */
 import type { Enricher } from '../../processors/enricher.ts'
 import type { Reference } from '../../processors/payloads.ts'
+import { joinWindows } from '../../processors/join-windows.ts'
 import type { ProcessorContext } from '../../processors/processor.ts'
 import { int64, text } from '../../serdes/primitives.ts'
 import { json } from '../../serdes/json.ts'
@@ -202,6 +203,29 @@ export const types = topology('types', ({ stream, table }) => {
   orders.joinOnce('j', byItem, (left, right) => left.amount + right.amount, {
     expireAfter: 1000,
   })
+
+  // A join of two streams asks for the same, and for its window.
+  const windows = joinWindows(1000)
+  const both = orders.join(byItem, (left, right) => left.amount + right.amount, { windows })
+  same<typeof both extends KStream<string, infer V> ? V : never, number>()
+  // @ts-expect-error -- its result has no serde.
+  both.to('both')
+  orders
+    .leftJoin(amounts, (left, right) => left.amount + (right ?? 0), {
+      windows,
+      right: amount,
+      value: amount,
+    })
+    .to('sums')
+  // @ts-expect-error -- the right side may be missing.
+  orders.leftJoin(amounts, (left, right) => left.amount + right, { windows, right: amount })
+  // @ts-expect-error -- either side may be missing.
+  orders.outerJoin(byItem, (left) => left.amount, { windows })
+  // @ts-expect-error -- the right side's values have no serde.
+  orders.join(amounts, (left, right) => left.amount + right, { windows })
+  // @ts-expect-error -- two streams meet within a window.
+  orders.join(byItem, (left, right) => left.amount + right.amount, {})
+
   // @ts-expect-error -- a waiting row is kept by the serde of the value around the reference.
   joined.dereference({ from: references, select: () => null, replace: () => 1 })
   const kept = references.joinOnce('k', lengths, (reference, length) => ({ reference, length }), {
