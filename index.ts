@@ -53,6 +53,16 @@ export type {
   MembershipOptions,
 } from './transport/membership.ts'
 export type {
+  Assigned,
+  Assignor,
+  GroupMember,
+  GroupMemberDescription,
+  MemberAssignment,
+  Membership,
+  MembershipListener,
+  MembershipOptions,
+} from './transport/membership.ts'
+export type {
   Admin,
   CommittedOffset,
   Cursor,

@@ -14,7 +14,12 @@ import type { GroupMetadata } from './transport.ts'
 /** How a member takes part. */
 export interface MembershipOptions {
   readonly groupId: string
-  /** A name that outlives the process: a member that comes back under it within the session timeout gets its share back without a rebalance. */
+  /**
+   * A name that outlives the process: a member that comes back under it within the session timeout
+   * gets its share back without a rebalance, so whatever it says anew (topics, user data) reaches the
+   * others with the next one (`requestRebalance`). The one before it is through: its `closed`
+   * rejects with MILLRACE_GROUP_INSTANCE_FENCED.
+   */
   readonly groupInstanceId?: string
   /** Topics whose partitions are to be shared; every one exists. */
   readonly topics: readonly Topic[]
@@ -68,7 +73,11 @@ export interface MemberAssignment {
  * callback throws ends the membership: `closed` rejects with it.
  */
 export interface MembershipListener {
-  /** The member is about to join again: nothing that carries the old generation may begin before `assigned`. */
+  /**
+   * The member is about to join: nothing that carries the old generation may begin before `assigned`,
+   * and what is under way has until the rebalance timeout. Told before the first join too, and once
+   * however often it has to join until it is assigned something.
+   */
   joining(): Promise<void>
   /** These go to others; `metadata` is of the new generation already. The member joins again after it. */
   revoked(partitions: readonly TopicPartition[]): Promise<void>
@@ -90,7 +99,7 @@ export interface Assigned {
 export interface Membership extends AsyncDisposable {
   /** For fencing. Before the first assignment, and from the moment the member is lost: generation -1 and an empty member id. */
   readonly metadata: GroupMetadata
-  /** Joins, and stays joined. Returns at once; the listener is told. */
+  /** Joins, and stays joined. Returns at once; the listener is told, from the next turn on. */
   start(): void
   /** Rejects when the membership ended for good (a listener threw, the group refused it); resolves after `leave`. */
   readonly closed: Promise<void>
