@@ -61,6 +61,11 @@ describe('the check of layers', () => {
     ['a package beside its door', 'runtime/x.ts', `import { Level } from 'level'`],
     ['a path inside a package', 'cli/x.ts', `import a from '@grpc/grpc-js/build/src/server.js'`],
     ['a required package', 'cli/x.ts', `createRequire(import.meta.url)('avsc')`],
+    [
+      'a client of Kafka beside its door',
+      'transport/kafka/x.ts',
+      `import { Kafka } from 'kafkajs'`,
+    ],
     ['a package that is resolved', 'cli/x.ts', `import.meta.resolve('avsc')`],
     ['an adapter in the runtime', 'runtime/x.ts', `import { a } from '../transport/memory/log.ts'`],
     ['an adapter in the port', 'transport/x.ts', `import { a } from './embedded/log.ts'`],

@@ -32,6 +32,7 @@ const DOORS: ReadonlyMap<string, { readonly rank: number; readonly closed: reado
 const PACKAGES: ReadonlyMap<string, RegExp> = new Map([
   ['avsc', /^serdes\/avro[a-z-]*\.ts$/],
   ['level', /^(state\/level-database\.ts|transport\/embedded\/[a-z-]+\.ts)$/],
+  ['kafkajs', /^transport\/kafka\/kafkajs-connection\.ts$/],
   ['@node-rs/crc32', /^model\/crc32c\.ts$/],
   ['@google-cloud/video-intelligence', /^video\/annotators\/google[a-z-]*\.ts$/],
   ['google-gax', /^video\/annotators\/(google|local-server)[a-z-]*\.ts$/],
