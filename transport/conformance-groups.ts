@@ -6,7 +6,7 @@ import { GroupWorld, evenly, type TestMember } from './conformance-group-world.t
 import { assertRejects, at, type ConformanceCase, type World } from './conformance-world.ts'
 
 /** A time that members must come again in, short enough to be waited for. */
-const SHORT_MS = 300
+const SHORT_MS = 500
 
 async function groupOf(world: World, topic: string, partitions: number): Promise<GroupWorld> {
   return new GroupWorld(world, await world.create(topic, partitions))

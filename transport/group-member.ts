@@ -138,6 +138,11 @@ export class GroupMembership implements Membership {
     else await this.leave()
   }
 
+  /** Ends it as the death of its process does: no sign of life any more, and no goodbye. For simulations. */
+  abandon(): void {
+    this.#pulse.stop()
+  }
+
   // ------------------------------------------------------------------------------------ the life
 
   /** The listener is never told anything within a call of its owner. */

@@ -101,7 +101,10 @@ export interface Membership extends AsyncDisposable {
   readonly metadata: GroupMetadata
   /** Joins, and stays joined. Returns at once; the listener is told, from the next turn on. */
   start(): void
-  /** Rejects when the membership ended for good (a listener threw, the group refused it); resolves after `leave`. */
+  /**
+   * Rejects when the membership ended for good (a listener threw, the group refused it, the log is
+   * closed): the listener is told nothing more, and what was owned counts as lost. Resolves after `leave`.
+   */
   readonly closed: Promise<void>
   /** Joins again, because what `userData` says has changed. */
   requestRebalance(): void

@@ -99,7 +99,7 @@ describe('a member', () => {
   })
 
   test('that is killed is out when its session is over, and not before', async () => {
-    const { join, pass, create } = world()
+    const { clock, join, pass, create } = world()
     await create(2)
     const [one, two] = [join('one'), join('two')]
     await pass(5_000)
@@ -109,6 +109,9 @@ describe('a member', () => {
     expect(two.events).toHaveLength(2)
     await pass(3_000)
     expect(two.events.slice(2)).toEqual(['joining', 'assigned 0'])
+    two.connection.kill()
+    // Nothing of the dead is left that could happen.
+    await expect(clock.runUntil(() => false, 100_000)).rejects.toThrow('no timer is left')
   })
 
   test('beats while its listener takes its time', async () => {

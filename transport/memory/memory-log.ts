@@ -137,7 +137,7 @@ class Connection implements MemoryConnection {
   }
 
   openMembership(options: MembershipOptions): Membership {
-    const membership: Membership = new GroupMembership(options, {
+    const membership: GroupMembership = new GroupMembership(options, {
       coordinator: new MemoryCoordinator(this.#line, this.#broker.members),
       clock: this.#line.clock,
       admin: this.admin,
@@ -149,6 +149,7 @@ class Connection implements MemoryConnection {
 
   kill(): void {
     this.#line.kill()
+    for (const part of this.#open) if (part instanceof GroupMembership) part.abandon()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
