@@ -27,7 +27,7 @@ export interface GroupAssignorOptions {
   readonly fingerprint: string
   /** Copies of each task with logged stores, on other processes than the one that runs it. */
   readonly standbys: number
-  /** Changelog records by which state may be behind and count as caught up. Default 10,000, as Kafka Streams' `acceptable.recovery.lag`. */
+  /** Changelog records by which state may be behind and still count when the last task of a share is given out. Default 10,000, as Kafka Streams' `acceptable.recovery.lag`. */
   readonly acceptableLag?: number
 }
 

@@ -33,7 +33,7 @@ export interface PlacementRequest {
   readonly members: readonly PlacedMember[]
   /** Copies of each task beside the one that runs. */
   readonly standbys: number
-  /** State that is behind by no more than this counts as caught up. */
+  /** State that is behind by more than this earns its member no larger share. */
   readonly acceptableLag: number
 }
 
@@ -59,6 +59,9 @@ export function placeTasks(request: PlacementRequest): Placement {
   return { active, standby: placeStandbys(active, request) }
 }
 
+/** What state without any lag is worth; state at the acceptable lag is worth 1. */
+const MOST_WARMTH = 10
+
 /** One more task of a row: worth most where it is one that the member owns, little where its state is there. */
 function gainOf(row: number, member: number, { rows, members, acceptableLag }: PlacementRequest) {
   const tasks = rows[row] ?? []
@@ -67,10 +70,13 @@ function gainOf(row: number, member: number, { rows, members, acceptableLag }: P
   if (self === undefined) return 0
   const owned = tasks.filter(({ key }) => self.owned.has(key)).length
   // Larger than all small gains together, of which there is one a cell: no warm state is worth a move.
-  if (owned > floor) return rows.length * members.length + 1
-  const isFree = ({ key }: PlacedTask): boolean => !members.some(({ owned: has }) => has.has(key))
-  const isWarm = ({ key }: PlacedTask): boolean => (self.lags.get(key) ?? Infinity) <= acceptableLag
-  return owned + tasks.filter((task) => isFree(task) && isWarm(task)).length > floor ? 1 : 0
+  if (owned > floor) return rows.length * members.length * MOST_WARMTH + 1
+  const warmth = tasks
+    .filter(({ key }) => !members.some(({ owned: has }) => has.has(key)))
+    .map(({ key }) => (self.lags.get(key) ?? Infinity) / (acceptableLag + 1))
+    .filter((part) => part < 1)
+    .map((part) => Math.ceil((1 - part) * MOST_WARMTH))
+  return warmth.sort((a, b) => b - a)[floor - owned] ?? 0
 }
 
 function placeRow(
@@ -89,7 +95,7 @@ function placeRow(
     const keep = row.filter(({ key }) => owned.has(key)).toSorted(easiestLast(i, request))
     for (const task of keep.slice(0, shares[i])) put(task, i)
   }
-  for (const { task, member } of nearest(row, request)) {
+  for (const { task, member } of nearest(row, members)) {
     if (!placed.has(task) && (room[member] ?? 0) > 0) put(task, member)
   }
   for (const task of row) {
@@ -108,11 +114,11 @@ function easiestLast(self: number, { members, acceptableLag }: PlacementRequest)
 }
 
 /** Every task with every member that has state of it, the least lag first. */
-function nearest(row: readonly PlacedTask[], { members, acceptableLag }: PlacementRequest) {
+function nearest(row: readonly PlacedTask[], members: readonly PlacedMember[]) {
   const pairs = row.flatMap((task) =>
     members.flatMap(({ lags }, member) => {
       const lag = lags.get(task.key)
-      return lag === undefined ? [] : [{ task, member, lag: lag <= acceptableLag ? 0 : lag }]
+      return lag === undefined ? [] : [{ task, member, lag }]
     }),
   )
   return pairs.toSorted((a, b) => a.lag - b.lag)

@@ -84,10 +84,18 @@ describe('the assignor of a group', () => {
     expect(shares.get('b')?.tasks).toEqual(['0_1', '0_2'])
   })
 
-  test('takes state within the acceptable lag for caught up', () => {
-    const ahead = { name: 'b', owns: ['0_1'], data: { tasks: [{ id: '0_2', lag: 3 }] } }
-    const behind = { name: 'a', owns: ['0_0'], data: { tasks: [{ id: '0_2', lag: 9_999 }] } }
-    expect(new PaperGroup([3]).assign([ahead, behind]).get('a')?.tasks).toEqual(['0_0', '0_2'])
+  test.each([
+    { a: undefined, b: 9_999, gets: 'b' },
+    { a: 5_000, b: 3, gets: 'b' },
+    { a: 3, b: 5_000, gets: 'a' },
+    { a: undefined, b: 10_001, gets: 'a' },
+  ])('lets state that lies within the acceptable lag decide who gets one more: $a, $b', (lags) => {
+    const members = (['a', 'b'] as const).map((name, i) => {
+      const lag = lags[name]
+      const tasks = lag === undefined ? [] : [{ id: '0_2', lag }]
+      return { name, owns: [`0_${i}`], data: { tasks } }
+    })
+    expect(new PaperGroup([3]).assign(members).get(lags.gets)?.tasks).toContain('0_2')
   })
 
   test('prefers to give up what another has ready', () => {
