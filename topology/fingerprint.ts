@@ -26,9 +26,18 @@ function describeStore({ spec, changelog }: TopologyStore): string {
   )
 }
 
-/** Where an entry lies depends on these. */
+/** Where an entry lies, and what it means, depends on these. */
 function describeTimes(spec: StoreSpec): string {
-  if (spec.kind === 'key-value') return ''
-  const width = spec.kind === 'join-window' ? ` joined over ${spec.windowMs} ms` : ''
-  return `${width} kept for ${spec.retentionMs} ms`
+  switch (spec.kind) {
+    case 'key-value':
+      return ''
+    case 'window':
+      return ` in windows of ${spec.sizeMs} ms kept for ${spec.retentionMs} ms`
+    case 'join-window':
+      return ` joined over ${spec.windowMs} ms kept for ${spec.retentionMs} ms`
+    case 'session':
+      return ` kept for ${spec.retentionMs} ms`
+    default:
+      return spec satisfies never
+  }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { FunctionEnricher } from '../../processors/enricher.ts'
 import type { ProcessorNode, SinkNode, Topology } from '../../topology/graph.ts'
+import { tumbling } from '../../processors/time-windows.ts'
 import { int64, text } from '../../serdes/primitives.ts'
 import type { KeyValueStoreSpec } from '../../state/store.ts'
 import { topology } from '../../topology/builder.ts'
@@ -203,6 +204,17 @@ describe('the fingerprint', () => {
         .count({ store: 'counts', name: 'n' })
     })
     expect(topologyFingerprint(renamed)).toBe(topologyFingerprint(plain))
+  })
+
+  test('changes with the length of windows, also where they are kept as long', () => {
+    const windowed = (sizeMs: number) =>
+      topology('t', ({ stream }) => {
+        const windows = stream('a', SERDES).groupByKey().windowedBy(tumbling(sizeMs))
+        windows.count({ store: 'counts', retentionMs: 100 })
+      })
+    const fingerprint = topologyFingerprint(windowed(10))
+    expect(topologyFingerprint(windowed(20))).not.toBe(fingerprint)
+    expect(topologyFingerprint(windowed(10))).toBe(fingerprint)
   })
 
   test.each([

@@ -6,7 +6,9 @@ import type { Enricher } from '../../processors/enricher.ts'
 import type { Reference } from '../../processors/payloads.ts'
 import { joinWindows } from '../../processors/join-windows.ts'
 import type { ProcessorContext } from '../../processors/processor.ts'
+import { tumbling } from '../../processors/time-windows.ts'
 import { int64, text } from '../../serdes/primitives.ts'
+import { timeWindowed, type Windowed } from '../../serdes/windowed.ts'
 import { json } from '../../serdes/json.ts'
 import { topology } from '../../topology/builder.ts'
 import type { StreamFacts } from '../../topology/facts.ts'
@@ -78,6 +80,35 @@ export const types = topology('types', ({ stream, table }) => {
   amounts.groupByKey().reduce(() => 1)
   amounts.groupByKey().reduce((sum, n) => sum + n, { value: amount })
   amounts.groupByKey().count()
+
+  // Windows change the key's type, and say so; a reduction of windows asks for a serde as any does.
+  const perSecond = orders.groupByKey().windowedBy(tumbling(1_000))
+  const perWindow = perSecond.count({ store: 'windows', retentionMs: 5_000 }).toStream()
+  same<
+    typeof perWindow extends KStream<infer K, infer V> ? [K, V] : never,
+    [Windowed<string>, bigint]
+  >()
+  perWindow.to('windows')
+  perWindow.to('texts', { key: timeWindowed(text, 1_000) })
+  // @ts-expect-error -- the key is in a window now.
+  perWindow.to('texts', { key: text })
+  const latest = perSecond.reduce((_, value) => value)
+  same<typeof latest extends KTable<infer K, infer V> ? [K, V] : never, [Windowed<string>, Order]>()
+  // @ts-expect-error -- mapValues lost the value's serde.
+  amounts
+    .groupByKey()
+    .windowedBy(tumbling(1_000))
+    .reduce(() => 1)
+  amounts
+    .groupByKey()
+    .windowedBy(tumbling(1_000))
+    .reduce(() => 1, { value: amount })
+  // @ts-expect-error -- the aggregate is a number.
+  perSecond.aggregate({ initial: () => 0, add: (sum) => sum }, { value: text })
+  // @ts-expect-error -- windows are made by tumbling and hopping.
+  orders.groupByKey().windowedBy(1_000)
+  // @ts-expect-error -- rows without windows are kept for ever.
+  orders.groupByKey().count({ retentionMs: 5_000 })
   // @ts-expect-error -- another key has no serde yet.
   orders.groupBy(({ value }) => value.item)
   orders.groupBy(({ value }) => value.item, { key: text }).count()
