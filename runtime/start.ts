@@ -208,17 +208,13 @@ async function stableOffsets(round: StartRound): Promise<readonly (CommittedOffs
 }
 
 async function refuseLostOffsets(task: StartingTask, round: StartRound): Promise<void> {
-  const { progress, tasks, transport } = round
-  const before = tasks.slice(0, tasks.indexOf(task)).reduce((n, { inputs }) => n + inputs.length, 0)
-  const own = progress.committed.slice(before, before + task.inputs.length)
-  if (own.some((offset) => offset !== undefined)) return
-  const [earliest, latest] = [
-    await transport.admin.offsets(task.changelogs, 'earliest', 'read_uncommitted'),
-    await transport.admin.offsets(task.changelogs, 'latest', 'read_uncommitted'),
-  ]
-  const written = task.changelogs.find((_, i) => (latest[i] ?? 0) > (earliest[i] ?? 0))
-  if (written === undefined && !task.hasState) return
-  const trace = written === undefined ? 'its state folder' : describePartition(written)
+  if (hasOffsets(task, round)) return
+  const trace = await traceOfState(task, round)
+  if (trace === undefined) return
+  // Whoever else holds the transactional id may have begun since the offsets were read. Then nothing
+  // is lost: this start is the one that is fenced, and its first transaction says so.
+  round.progress.committed = await stableOffsets(round)
+  if (hasOffsets(task, round)) return
   throw new MillraceError(
     'MILLRACE_OFFSETS_LOST',
     `task ${task.id} has state (${trace}) but the group ${round.groupId} has no committed offsets for it: ` +
@@ -226,6 +222,26 @@ async function refuseLostOffsets(task: StartingTask, round: StartRound): Promise
       'To start anew, run `millrace reset`; to go on, commit for the group where each input is to begin.',
     { place: trace },
   )
+}
+
+function hasOffsets(task: StartingTask, { progress, tasks }: StartRound): boolean {
+  const before = tasks.slice(0, tasks.indexOf(task)).reduce((n, { inputs }) => n + inputs.length, 0)
+  const own = progress.committed.slice(before, before + task.inputs.length)
+  return own.some((offset) => offset !== undefined)
+}
+
+/** Where a task has left state: a changelog that was written to, or its folder. */
+async function traceOfState(
+  task: StartingTask,
+  { transport }: StartRound,
+): Promise<string | undefined> {
+  const [earliest, latest] = [
+    await transport.admin.offsets(task.changelogs, 'earliest', 'read_uncommitted'),
+    await transport.admin.offsets(task.changelogs, 'latest', 'read_uncommitted'),
+  ]
+  const written = task.changelogs.find((_, i) => (latest[i] ?? 0) > (earliest[i] ?? 0))
+  if (written !== undefined) return describePartition(written)
+  return task.hasState ? 'its state folder' : undefined
 }
 
 function otherMode(round: StartRound, writer: OffsetWriter): MillraceError {

@@ -1,42 +1,43 @@
 import { describe, expect, test } from 'vitest'
+import { expectSeeds, FROM, TIMEOUT_MS } from './expect-seeds.ts'
+import { shrink } from './shrink.ts'
 import { PLANTED } from './planted.ts'
 import { runSeed } from './world.ts'
 
-/** Another start than 1 can be tried with MILLRACE_SIMULATE_FROM; a failing seed is printed. */
-const FROM = Number(process.env['MILLRACE_SIMULATE_FROM'] ?? 1)
-const SEEDS = 50
-/** Within how many seeds a planted bug must show. */
-const PLANTED_LIMIT = 1000
+/** The other half is in test/simulation/more-seeds.test.ts, which runs beside this one. */
+const SEEDS = 150
 
-const seedsFrom = (from: number, count: number): readonly number[] =>
-  Array.from({ length: count }, (_, i) => from + i)
+describe('a simulated application', () => {
+  test(`gives each output once and in order, in ${SEEDS} worlds`, async () =>
+    await expectSeeds({ from: FROM, count: SEEDS }, 'exactly-once'))
 
-describe('the simulation', () => {
-  test(`finds nothing wrong in ${SEEDS} seeds under exactly-once`, async () => {
-    for (const seed of seedsFrom(FROM, SEEDS)) {
-      const { problems } = await runSeed(seed)
-      expect(problems, `seed ${seed}: npm run simulate -- --from ${seed} --seeds 1`).toEqual([])
-    }
-  })
+  test(`loses nothing under at-least-once, in ${SEEDS / 2} worlds`, async () =>
+    await expectSeeds({ from: FROM, count: SEEDS / 2 }, 'at-least-once'))
 
-  test(`loses nothing in ${SEEDS} seeds under at-least-once`, async () => {
-    for (const seed of seedsFrom(FROM, SEEDS)) {
-      const { problems } = await runSeed(seed, { guarantee: 'at-least-once' })
-      expect(problems, `seed ${seed}, at least once`).toEqual([])
-    }
-  })
-
-  test('does the same twice from the same seed', async () => {
+  test('lives the same life twice from one seed', async () => {
     const [first, second] = [await runSeed(FROM + 6), await runSeed(FROM + 6)]
     expect(second.trace).toEqual(first.trace)
+    expect(second.faults).toEqual(first.faults)
     expect(first.trace.length).toBeGreaterThan(0)
   })
 
-  test.each(Object.entries(PLANTED))('finds the planted bug: %s', async (_, commit) => {
-    for (const seed of seedsFrom(FROM, PLANTED_LIMIT)) {
-      const { problems } = await runSeed(seed, { commit })
-      if (problems.length > 0) return
-    }
-    expect.fail(`not found within ${PLANTED_LIMIT} seeds`)
+  test('lives the same life when only the faults that happened may happen', async () => {
+    const first = await runSeed(FROM + 6)
+    const again = await runSeed(FROM + 6, { only: first.faults.map(({ name }) => name) })
+    expect(again.trace).toEqual(first.trace)
+  })
+})
+
+describe('a failing seed', () => {
+  test('is shrunk to a few faults that fail again', async () => {
+    const bug = PLANTED['offsets before outputs']
+    const failing = await runSeed(bug?.knownSeed ?? 1, bug)
+    expect(failing.problems).not.toEqual([])
+    const { faults, report } = await shrink(failing, bug)
+    expect(faults.length).toBeLessThan(failing.faults.length)
+    const only = faults.map(({ name }) => name)
+    const again = await runSeed(failing.seed, { ...bug, only })
+    expect(again.problems).toEqual(report.problems)
+    expect(again.trace).toEqual(report.trace)
   })
 })

@@ -1,32 +1,46 @@
 /**
- * One simulated life of an application, from one seed: the log loses and delays, the process is
- * killed at random moments and started again over what its disks kept, and in the end what came out
- * is compared with what the input alone says must come out.
+ * One simulated world from one seed: an application of one to three processes over a log that loses
+ * and delays. Processes are stopped at any await, started again over what their disks kept, some
+ * while an older one still moves; the wall clock jumps; and in the end what came out is compared with
+ * what the input alone says must come out.
  */
-import { inspect } from 'node:util'
-import { isMillraceError } from '../../model/errors.ts'
+import { told } from './told.ts'
+import { sleep } from '../../model/clock.ts'
 import { asPartition, asTopic } from '../../model/position.ts'
-import { streams } from '../../runtime/app.ts'
 import type { CommitStep } from '../../runtime/commit.ts'
 import type { Guarantee } from '../../runtime/config.ts'
 import type { StartStep } from '../../runtime/start.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
-import { MemoryHome } from '../../state/home.ts'
-import type { MemoryDisk } from '../../state/memory-database.ts'
-import { sleep } from '../../model/clock.ts'
-import { ProcessClock, SimulatedClock } from '../../testing/simulated-clock.ts'
-import { SeededRandom } from '../../testing/seeded-random.ts'
-import type { Faults, Operation } from '../../transport/memory/faults.ts'
+import { SimulatedClock } from '../../testing/simulated-clock.ts'
 import { memoryLog, type MemoryLog } from '../../transport/memory/memory-log.ts'
-import type { ProducerRecord } from '../../transport/transport.ts'
-import { expectedOutputs, PARTITIONS, scenarioInput, scenarioTopology, TOPICS } from './scenario.ts'
+import type { Transport } from '../../transport/transport.ts'
+import { AppFactory } from './app-factory.ts'
+import { BrokerFaults, FEEDER } from './broker-faults.ts'
+import { DiskAudit } from './disk-audit.ts'
+import { Fates, type Fault } from './fates.ts'
+import { Fleet } from './fleet.ts'
+import type { Disks } from './process.ts'
+import { PARTITIONS, type Outputs, type Scenario } from './scenario.ts'
+import { shapeOf, type WorldShape } from './shape.ts'
 
 /** What a run may be told besides its seed. */
 export interface RunOptions {
   readonly guarantee?: Guarantee
-  /** Planted: wrong steps in place of the right ones. */
-  readonly commit?: readonly CommitStep[]
+  /** Default: drawn from the seed. */
+  readonly scenarios?: readonly Scenario[]
+  /** The only faults that may happen, by their names. Default: all that the seed draws. */
+  readonly only?: readonly string[]
+  /** A bug to be found. */
+  readonly planted?: Planted
+}
+
+/** A bug: something wrong that is handed in where the right thing could be. */
+export interface Planted {
+  readonly commit?: (transport: Transport) => readonly CommitStep[]
   readonly start?: readonly StartStep[]
+  readonly transport?: (transport: Transport) => Transport
+  /** Sessions mix their answers up. */
+  readonly areAnswersLate?: boolean
 }
 
 /** How a run ended. */
@@ -34,16 +48,23 @@ export interface RunReport {
   readonly seed: number
   /** What is wrong; empty where all invariants hold. */
   readonly problems: readonly string[]
-  /** What happened, in order: the same for the same seed. */
+  /** What happened, in order: the same for the same seed and faults. */
   readonly trace: readonly string[]
+  /** The faults that happened. */
+  readonly faults: readonly Fault[]
 }
 
-/** Longest virtual time a life may take to become quiet: what takes longer waits for ever. */
+/** Longest virtual time a world may take to become quiet: what takes longer waits for ever. */
 const QUIET_LIMIT_MS = 30 * 60 * 1000
-/** How often in a row a late init of a dead process may fence the living. */
-const MAX_FENCED_LIVES = 5
-/** Transactions of the dead are aborted after this. */
-const TRANSACTION_TIMEOUT_MS = 2_000
+/** Most events of one world: what needs more turns in circles. */
+const TURNS_LIMIT = 400_000
+/** After this much quiet, and as much as the wall clock went back, no schedule has anything left to do. */
+const SCHEDULES_MS = 3_000
+/** The wall clock jumps within this long after the start, and back by at most so much at a time. */
+const JUMPS_MS = 5_000
+const LONGEST_BACK_MS = 10_000
+/** How often it is looked whether the world is quiet. */
+const LOOK_MS = 20
 
 /** Runs one seed. Does not reject for a violated invariant: that is a problem in the report. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunReport> {
@@ -51,143 +72,154 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   try {
     await world.run()
   } catch (error) {
-    world.problems.push(inspect(error))
+    if (world.problems.length === 0) world.problems.push(told(error))
   }
-  return { seed, problems: world.problems, trace: world.trace }
+  const { problems, trace, faults } = world
+  return { seed, problems, trace, faults }
 }
 
 class World {
   readonly problems: string[] = []
   readonly trace: string[] = []
-  readonly #options: RunOptions
+  readonly #guarantee: Guarantee
+  readonly #fates: Fates
+  readonly #shape: WorldShape
   readonly #clock: SimulatedClock
-  readonly #random: SeededRandom
-  readonly #faults: RandomFaults
+  readonly #faults: BrokerFaults
   readonly #log: MemoryLog
-  readonly #registry = memoryRegistry()
-  /** What each unit's disk keeps between two lives. */
-  readonly #disks = new Map<string, Map<string, MemoryDisk>>()
-  readonly #input: readonly ProducerRecord[]
+  readonly #apps: AppFactory
+  readonly #audit: DiskAudit
+  readonly #fleet: Fleet
+  #turns = 0
+  #wentBackMs = 0
 
   constructor(seed: number, options: RunOptions) {
-    this.#options = options
+    this.#guarantee = options.guarantee ?? 'exactly-once'
+    this.#fates = new Fates(seed, options.only)
     this.#clock = new SimulatedClock(seed)
-    this.#random = new SeededRandom(seed ^ 0x5eed)
-    this.#faults = new RandomFaults(new SeededRandom(seed ^ 0xfa17))
+    const shape = shapeOf(this.#fates, options.scenarios)
+    this.#shape = shape
+    this.#faults = new BrokerFaults({
+      fates: this.#fates,
+      now: () => this.#clock.monotonic(),
+      processOf: (connection) => this.#fleet.processOf(connection),
+      badness: shape.badness,
+    })
     this.#log = memoryLog({ clock: this.#clock, faults: this.#faults })
-    this.#input = scenarioInput(new SeededRandom(seed ^ 0x1292))
+    const note = (what: string): void => this.#note(what)
+    const registry = memoryRegistry()
+    this.#apps = new AppFactory({
+      fates: this.#fates,
+      shape,
+      registry,
+      guarantee: this.#guarantee,
+      planted: options.planted ?? {},
+      largestBatchBytes: () => this.#log.largestBatchBytes,
+      note,
+    })
+    this.#audit = new DiskAudit({
+      log: this.#log,
+      registry,
+      clock: this.#clock,
+      guarantee: this.#guarantee,
+      topology: (services) => this.#apps.topology(services),
+    })
+    this.#fleet = new Fleet({
+      fates: this.#fates,
+      clock: this.#clock,
+      log: this.#log,
+      shares: shape.shares.length,
+      stops: shape.stops,
+      freezes: this.#guarantee === 'exactly-once',
+      makeApp: (start) => this.#apps.make(start),
+      onEnded: async (process, disks) => await this.#look(process.name, disks),
+      note,
+      onProblem: (problem) => this.problems.push(problem),
+    })
+  }
+
+  get faults(): readonly Fault[] {
+    return this.#fates.happened
   }
 
   async run(): Promise<void> {
-    await this.#finish('topics', this.#log.admin.createTopics(TOPICS))
-    this.#faults.intensity = this.#random.pick([0, 0.02, 0.1])
-    const fed = this.#feed()
-    const crashes = this.#random.below(5)
-    for (let life = 0; life < crashes; life += 1) await this.#live(life, this.#random.below(1500))
-    await this.#finish('feeding', fed)
-    this.#faults.intensity /= 4
-    for (let life = crashes; (await this.#live(life, undefined)) === 'fenced'; life += 1) {
-      if (life > crashes + MAX_FENCED_LIVES) throw new Error('the application is fenced for ever')
-    }
+    const topics = this.#shape.scenarios.flatMap(({ topics: own }) => own)
+    await this.#finish(
+      'creating topics',
+      this.#log.admin.createTopics(
+        topics.map((topic) => ({ topic: asTopic(topic), partitions: PARTITIONS })),
+      ),
+    )
+    await this.#finish('opening the audit', this.#audit.open())
+    this.#jump()
+    this.#fleet.start()
+    await this.#finish('feeding', this.#feed())
+    await this.#drive('the last planned stop', () => this.#fleet.isSteady)
+    await this.#finish('the last jump', sleep(this.#clock, this.#untilLastJumpMs))
+    this.#faults.calmDown()
+    this.#fleet.killZombies()
+    this.#note('the world is calm')
+    await this.#finish('becoming quiet', this.#quietForGood())
+    await this.#finish('the clean stop', this.#fleet.close())
+    for (const disks of this.#fleet.disks)
+      await this.#finish('a last look', this.#look('the end', disks))
     this.#compare()
   }
 
   /** Produces the input bit by bit while the application lives and dies. */
   async #feed(): Promise<void> {
-    const { clock } = { clock: this.#clock }
-    const feeder = this.#log.connect('feeder')
-    const producer = feeder.openProducer({})
-    await insist(() => producer.init(), clock)
-    for (const record of this.#input) {
+    const producer = this.#log.connect(FEEDER).openProducer({})
+    const random = this.#fates.of('feeding')
+    await producer.init()
+    for (const record of this.#shape.input) {
       producer.send(record)
-      if (!this.#random.chance(0.3)) continue
+      if (!random.chance(0.3)) continue
       await producer.flush()
-      await sleep(clock, this.#random.below(60))
+      await sleep(this.#clock, random.chance(0.03) ? 1_000 : random.below(60))
     }
     await producer.flush()
   }
 
-  /** One life of the application: until it is quiet, or until it is killed after `killAfterMs`. */
-  async #live(life: number, killAfterMs: number | undefined): Promise<'done' | 'fenced'> {
-    const clock = new ProcessClock(this.#clock)
-    const connection = this.#log.connect(`app-${life}`)
-    const homes: [string, MemoryHome][] = []
-    const app = streams(scenarioTopology(clock, this.#random), {
-      transport: connection,
-      registry: this.#registry,
-      clock,
-      guarantee: this.#options.guarantee ?? 'exactly-once',
-      limits: {
-        offsetsPendingMs: 20_000,
-        commitIntervalMs: 20 + this.#random.below(200),
-        transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
-        sliceRecords: 1 + this.#random.below(8),
-        heldBytes: this.#random.pick([1, 2000, 1_000_000]),
-        prefetchBytes: this.#random.pick([1, 5000, 1_000_000]),
-        payloadBytes: this.#random.pick([1, 1_000_000]),
-        restartBackoffMs: 10,
-        flushIntervalMs: this.#random.pick([0, 50, 2000]),
-        stateCacheBytes: this.#random.pick([0, 1_000_000]),
-      },
-      state: { kind: 'given', open: async (unit) => this.#open({ unit, clock, homes }) },
-      onEvent: (event) =>
-        this.trace.push(`${this.#clock.monotonic()} life ${life} ${JSON.stringify(event)}`),
-      ...(this.#options.commit === undefined && this.#options.start === undefined
-        ? {}
-        : {
-            steps: {
-              ...given('commit', this.#options.commit),
-              ...given('start', this.#options.start),
-            },
-          }),
-    })
-    const quiet = app.start().then(async () => await app.caughtUp())
-    if (killAfterMs === undefined) {
-      try {
-        await this.#finish('the last life', quiet)
-        await this.#finish('the clean stop', app.close())
-        return 'done'
-      } catch (error) {
-        if (!isFenced(error)) throw error
-        return 'fenced'
+  /** Lets the wall clock jump, forward further than back. */
+  #jump(): void {
+    for (let i = 0; i < this.#shape.jumps; i += 1) {
+      const random = this.#fates.of(`jump ${i} at`)
+      const atMs = random.below(JUMPS_MS)
+      const byMs = random.chance(0.5)
+        ? random.below(5 * 86_400_000)
+        : -random.below(LONGEST_BACK_MS)
+      const what = `the wall clock moves by ${byMs} ms at ${atMs} ms`
+      if (this.#fates.strikes(`jump ${i}`, 0.7, () => what)) {
+        this.#clock.timer(atMs, () => this.#clock.jump(byMs))
+        this.#wentBackMs -= Math.min(0, byMs)
       }
     }
-    let isOver = false
-    quiet.catch((error: unknown) => {
-      if (!isFenced(error)) this.problems.push(`life ${life} failed: ${inspect(error)}`)
-    })
-    this.#clock.timer(killAfterMs, () => (isOver = true))
-    await this.#clock.runUntil(() => isOver, QUIET_LIMIT_MS)
-    connection.kill()
-    clock.kill()
-    for (const [unit, home] of homes) {
-      this.#disks.set(
-        unit,
-        home.crash(() => this.#random.pick(['keep', 'drop'])),
-      )
-    }
-    this.trace.push(`${this.#clock.monotonic()} life ${life} was killed`)
-    return 'done'
   }
 
-  #open({
-    unit,
-    clock,
-    homes,
-  }: {
-    readonly unit: string
-    readonly clock: ProcessClock
-    readonly homes: [string, MemoryHome][]
-  }): MemoryHome {
-    const disks = this.#disks.get(unit)
-    const home = new MemoryHome({
-      processId: unit,
-      ...(disks === undefined ? {} : { disks }),
-      settle: async () => await sleep(clock, this.#random.below(40)),
-    })
-    this.#disks.set(unit, home.disks)
-    homes.push([unit, home])
-    return home
+  get #untilLastJumpMs(): number {
+    return this.#shape.jumps === 0 ? 0 : Math.max(0, JUMPS_MS - this.#clock.monotonic())
+  }
+
+  /** Resolves when it stays quiet for as long as any schedule may take: a unit that starts over begins its schedules anew. */
+  async #quietForGood(): Promise<void> {
+    for (;;) {
+      await this.#quiet()
+      const [written, happened] = [this.#log.appendedBatches, this.trace.length]
+      await sleep(this.#clock, SCHEDULES_MS + this.#wentBackMs)
+      await this.#quiet()
+      if (this.#log.appendedBatches === written && this.trace.length === happened) return
+    }
+  }
+
+  /** Resolves when nothing is left to do and nothing is written any more. */
+  async #quiet(): Promise<void> {
+    for (;;) {
+      await sleep(this.#clock, LOOK_MS)
+      const before = this.#log.appendedBatches
+      if (!(await this.#fleet.isCaughtUp())) continue
+      await sleep(this.#clock, LOOK_MS)
+      if ((await this.#fleet.isCaughtUp()) && this.#log.appendedBatches === before) return
+    }
   }
 
   async #finish<T>(what: string, promise: Promise<T>): Promise<T> {
@@ -196,83 +228,56 @@ class World {
       (value) => (outcome = { value }),
       (error: unknown) => (outcome = { error }),
     )
-    await this.#clock.runUntil(() => outcome !== undefined, QUIET_LIMIT_MS)
+    await this.#drive(what, () => outcome !== undefined)
     if (outcome !== undefined && 'value' in outcome) return outcome.value
     throw new Error(`${what} failed`, { cause: outcome?.error })
   }
 
-  #compare(): void {
-    const expected = expectedOutputs(this.#input)
-    for (const [topic, keys] of expected) {
-      const found = this.#outputs(topic)
-      for (const key of new Set([...keys.keys(), ...found.keys()])) {
-        const [want, got] = [keys.get(key) ?? [], found.get(key) ?? []]
-        if (this.#isRight(want, got)) continue
-        this.problems.push(`${topic} ${key}: ${got.join(' ')} in place of ${want.join(' ')}`)
-      }
+  /** Lets the world go on until `done`, with an eye on what must hold at every moment. */
+  async #drive(what: string, done: () => boolean): Promise<void> {
+    const isOver = (): boolean => {
+      this.#turns += 1
+      if (this.#turns > TURNS_LIMIT) throw new Error(`${what} turns in circles`)
+      const beyond = this.#apps.lookAtBounds()
+      if (beyond !== undefined) throw new Error(beyond)
+      if (this.problems.length > 0) throw new Error(`${what} is given up`)
+      return done()
+    }
+    try {
+      await this.#clock.runUntil(isOver, QUIET_LIMIT_MS)
+    } catch (error) {
+      throw new Error(what, { cause: error })
     }
   }
 
-  /** Exactly once: the same values in the same order. At least once: none is missing. */
-  #isRight(want: readonly string[], got: readonly string[]): boolean {
-    if (this.#options.guarantee !== 'at-least-once') return want.join('\n') === got.join('\n')
-    return want.every((value) => got.includes(value))
+  #compare(): void {
+    const found: Outputs = (topic) => this.#outputs(topic)
+    for (const { check, name } of this.#shape.scenarios) {
+      const wrong = check(found, this.#shape.input, this.#guarantee)
+      this.problems.push(...wrong.map((problem) => `${name}: ${problem}`))
+    }
   }
 
-  #outputs(topic: string): ReadonlyMap<string, readonly string[]> {
-    const found = new Map<string, string[]>()
+  #outputs(topic: string): ReadonlyMap<string, readonly (string | null)[]> {
+    const found = new Map<string, (string | null)[]>()
     for (let p = 0; p < PARTITIONS; p += 1) {
-      const at = { topic: asTopic(topic), partition: asPartition(p) }
-      for (const { key, value } of this.#log.records(at)) {
-        const name = String(key)
-        found.set(name, [...(found.get(name) ?? []), String(value)])
+      for (const { key, value } of this.#log.records({
+        topic: asTopic(topic),
+        partition: asPartition(p),
+      })) {
+        const values = found.get(String(key)) ?? []
+        found.set(String(key), values)
+        values.push(value === null ? null : String(value))
       }
     }
     return found
   }
-}
 
-/** An init that a killed process had sent may arrive late and fence its successor, which ends and is started again, as a supervisor would. */
-function isFenced(error: unknown): boolean {
-  if (isMillraceError(error, 'MILLRACE_PRODUCER_FENCED')) return true
-  return error instanceof Error && error.cause !== undefined && isFenced(error.cause)
-}
-
-function given<N extends string, T>(name: N, value: T | undefined): { readonly [P in N]?: T } {
-  return value === undefined ? {} : ({ [name]: value } as { readonly [P in N]?: T })
-}
-
-async function insist(work: () => Promise<void>, clock: SimulatedClock): Promise<void> {
-  for (;;) {
-    try {
-      await work()
-      return
-    } catch {
-      await sleep(clock, 10)
-    }
-  }
-}
-
-/** What may happen to an operation: delays always, refusals and lost answers by intensity. */
-class RandomFaults implements Faults {
-  intensity = 0
-  readonly #random: SeededRandom
-
-  constructor(random: SeededRandom) {
-    this.#random = random
+  async #look(who: string, disks: Disks): Promise<void> {
+    this.problems.push(...(await this.#audit.look(who, disks)))
   }
 
-  decide({ kind, connection }: Operation): ReturnType<Faults['decide']> {
-    const random = this.#random
-    const slow = random.chance(0.05) ? random.below(300) : random.below(8)
-    const delays = { requestDelayMs: slow, responseDelayMs: random.below(8) }
-    const size = kind === 'fetch' && random.chance(0.5) ? { maxBytes: 1 + random.below(200) } : {}
-    // The producer of the input could not know what to send again: its troubles are not the subject.
-    if (connection === 'feeder' || !random.chance(this.intensity)) return { ...delays, ...size }
-    return { ...delays, ...size, outcome: random.chance(0.5) ? 'refused' : 'lost' }
-  }
-
-  markerDelayMs(): number {
-    return this.#random.below(20)
+  #note(what: string): void {
+    this.trace.push(`${Math.floor(this.#clock.monotonic())} ${what}`)
   }
 }
