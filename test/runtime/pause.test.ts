@@ -114,4 +114,30 @@ describe('a paused app', () => {
     expect(bench.texts('out')).toEqual(['a=1'])
     await next.close()
   })
+
+  test('stays in its group with its tasks, and goes on with them', async () => {
+    const bench = await MemoryBench.with(['in', 'out'], 2)
+    const group = { assignment: { kind: 'group' } } as const
+    const one = await bench.start(passing(), { ...group, machine: 'one/' })
+    const two = await bench.start(passing(), { ...group, machine: 'two/' })
+    const shares = async (): Promise<readonly number[]> => {
+      const members = await bench.settle(bench.log.admin.describeGroup('app'))
+      return members.map(({ partitions }) => partitions.length)
+    }
+    await bench.pass(10_000)
+    expect(await shares()).toEqual([1, 1])
+    one.app.pause()
+    await bench.produce(
+      'in',
+      [0, 1].map((partition) => ({ key: 'a', value: `${partition}`, partition })),
+    )
+    await bench.pass(5 * 60_000)
+    const sent = (): number => bench.texts('out', 0).length + bench.texts('out', 1).length
+    expect([sent(), ...(await shares())]).toEqual([1, 1, 1])
+    one.app.resume()
+    await bench.pass(1_000)
+    expect(sent()).toBe(2)
+    await one.close()
+    await two.close()
+  })
 })

@@ -112,11 +112,12 @@ describe('the cleaner of a unit', () => {
   })
 })
 
+const counting = topology('app', ({ stream }) => {
+  stream('in', { key: text, value: text }).groupByKey().count({ store: 'counts' })
+})
+
 test('an app removes the state of tasks that it does not have any more', async () => {
   const bench = await MemoryBench.with(['in'], 2)
-  const counting = topology('app', ({ stream }) => {
-    stream('in', { key: text, value: text }).groupByKey().count({ store: 'counts' })
-  })
   const assignment = { kind: 'static', units: [0], of: 2 } as const
   bench.disks.set('0-of-2', new Map(['0_0', '0_1', '3_0'].map((task) => [task, memoryDisk()])))
   const life = await bench.start(counting, { assignment })
@@ -126,4 +127,24 @@ test('an app removes the state of tasks that it does not have any more', async (
   expect([...(bench.disks.get('0-of-2')?.keys() ?? [])]).toEqual(['0_0'])
   expect(life.events.filter(({ kind }) => kind === 'notice')).toHaveLength(2)
   await life.close()
+})
+
+test('a process of a group removes the state of tasks that moved away, and keeps what it runs', async () => {
+  const bench = await MemoryBench.with(['in'], 2)
+  const disksOf = (machine: string): readonly string[] =>
+    [...bench.disks].flatMap(([unit, disks]) =>
+      unit.startsWith(machine) ? [...disks.keys()].sort() : [],
+    )
+  const group = { assignment: { kind: 'group' } } as const
+  const first = await bench.start(counting, { ...group, machine: 'one/' })
+  expect(disksOf('one/')).toEqual(['0_0', '0_1'])
+  const second = await bench.start(counting, { ...group, machine: 'two/' })
+  await bench.pass(9 * MINUTE)
+  expect(disksOf('one/')).toEqual(['0_0', '0_1'])
+  await bench.pass(2 * MINUTE)
+  expect([...disksOf('one/'), ...disksOf('two/')].toSorted()).toEqual(['0_0', '0_1'])
+  await second.close()
+  await bench.pass(MINUTE)
+  expect(disksOf('one/')).toEqual(['0_0', '0_1'])
+  await first.close()
 })
