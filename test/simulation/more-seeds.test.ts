@@ -6,9 +6,15 @@ const SEEDS = 200
 const AFTER = 150
 
 describe('more simulated worlds', () => {
-  test(`give each output once and in order (${SEEDS})`, async () =>
-    await expectSeeds({ from: FROM + AFTER, count: SEEDS }, 'exactly-once'))
+  test(
+    `give each output once and in order (${SEEDS})`,
+    { timeout: TIMEOUT_MS },
+    async () => await expectSeeds({ from: FROM + AFTER, count: SEEDS }, 'exactly-once'),
+  )
 
-  test(`lose nothing under at-least-once (${SEEDS / 4})`, async () =>
-    await expectSeeds({ from: FROM + AFTER, count: SEEDS / 4 }, 'at-least-once'))
+  test(
+    `lose nothing under at-least-once (${SEEDS / 4})`,
+    { timeout: TIMEOUT_MS },
+    async () => await expectSeeds({ from: FROM + AFTER, count: SEEDS / 4 }, 'at-least-once'),
+  )
 })

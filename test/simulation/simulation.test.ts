@@ -8,11 +8,17 @@ import { runSeed } from './world.ts'
 const SEEDS = 150
 
 describe('a simulated application', () => {
-  test(`gives each output once and in order, in ${SEEDS} worlds`, async () =>
-    await expectSeeds({ from: FROM, count: SEEDS }, 'exactly-once'))
+  test(
+    `gives each output once and in order, in ${SEEDS} worlds`,
+    { timeout: TIMEOUT_MS },
+    async () => await expectSeeds({ from: FROM, count: SEEDS }, 'exactly-once'),
+  )
 
-  test(`loses nothing under at-least-once, in ${SEEDS / 2} worlds`, async () =>
-    await expectSeeds({ from: FROM, count: SEEDS / 2 }, 'at-least-once'))
+  test(
+    `loses nothing under at-least-once, in ${SEEDS / 2} worlds`,
+    { timeout: TIMEOUT_MS },
+    async () => await expectSeeds({ from: FROM, count: SEEDS / 2 }, 'at-least-once'),
+  )
 
   test('lives the same life twice from one seed', async () => {
     const [first, second] = [await runSeed(FROM + 6), await runSeed(FROM + 6)]
