@@ -175,10 +175,7 @@ export class Task {
     this.#processed += 1
   }
 
-  /**
-   * The input whose turn it is: the smallest head timestamp, the first input where several are
-   * equal. Undefined while an empty input is waited for, which may still have an older record.
-   */
+  /** The input whose turn it is: the smallest head timestamp, the first of equal ones. Undefined while an empty input is waited for, which may still have an older record. */
   #next(): TaskInput | undefined {
     let next: TaskInput | undefined
     let isWaiting = false
