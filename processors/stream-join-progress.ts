@@ -2,18 +2,19 @@
  * What both sides of a stream–stream join share in a task: how far time has come, and which records
  * wait for a partner. Time is the largest timestamp that reached either side, of records without key
  * or value too. It decides what may still wait, so it has to be the same after a restart, or a replay
- * would give other results: it is kept with one of the two stores.
+ * would give other results. Mostly the stores of the two sides tell it; where a record that is in
+ * neither of them has the largest timestamp, it is kept beside what waits.
  */
 import type { JoinWindowStore } from '../state/store.ts'
 import type { UnjoinedRecords } from './unjoined-records.ts'
 
 /** A side's store, as far as it tells time. */
-type TimedRows = Pick<JoinWindowStore<unknown, unknown>, 'observedMs' | 'stepTime' | 'keepStepTime'>
+type TimedRows = Pick<JoinWindowStore<unknown, unknown>, 'observedMs'>
 
 /** What waits, whatever its values are. */
 type Unjoined<K, Out> = Pick<
   UnjoinedRecords<K, never, never, Out>,
-  'size' | 'open' | 'remove' | 'takeClosed'
+  'size' | 'open' | 'keptTime' | 'keepTime' | 'remove' | 'takeClosed'
 >
 
 /** The shared part of a join, in one incarnation of a task. */
@@ -21,7 +22,6 @@ export class StreamJoinProgress<K, Out> {
   /** Undefined where nothing comes out alone: then nobody asks for the time. */
   readonly unjoined: Unjoined<K, Out> | undefined
   #streamTime = -1
-  #keptTime = -1
   /** Whether records upstream keep windows open that are over by stream time. */
   #isHeldBack = false
   readonly #rows: TimedRows[] = []
@@ -38,18 +38,14 @@ export class StreamJoinProgress<K, Out> {
   /** Goes on where the last commit left off. */
   async open(): Promise<void> {
     if (this.unjoined === undefined) return
-    for (const { observedMs, stepTime } of this.#rows) {
-      this.#streamTime = Math.max(this.#streamTime, observedMs, stepTime.observedMs)
-    }
-    this.#keptTime = this.#streamTime
     await this.unjoined.open()
+    this.#streamTime = Math.max(this.unjoined.keptTime, this.#storedTime())
   }
 
+  /** Before a commit. */
   keepTime(): void {
-    if (this.unjoined === undefined || this.#streamTime === this.#keptTime) return
-    // Of how far time was let pass nobody asks: what was closed is not in the store any more.
-    this.#rows[0]?.keepStepTime({ observedMs: this.#streamTime, reachedMs: -1 })
-    this.#keptTime = this.#streamTime
+    const isTold = this.#streamTime === this.#storedTime()
+    this.unjoined?.keepTime(isTold ? undefined : this.#streamTime)
   }
 
   observe(timestamp: number): void {
@@ -74,5 +70,9 @@ export class StreamJoinProgress<K, Out> {
     const time = Math.min(this.#streamTime, heldTime())
     if (time < this.#streamTime) this.#isHeldBack = true
     return endMs < time
+  }
+
+  #storedTime(): number {
+    return Math.max(-1, ...this.#rows.map(({ observedMs }) => observedMs))
   }
 }

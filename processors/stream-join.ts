@@ -17,7 +17,7 @@ import type { ProcessorContext, ProcessorSpec } from './processor.ts'
 import { StreamJoinProgress } from './stream-join-progress.ts'
 import { StreamJoinSide } from './stream-join-side.ts'
 import { UnjoinedRecords } from './unjoined-records.ts'
-import type { UnjoinedKey, UnjoinedValues } from './unjoined-serde.ts'
+import type { TimeMark, UnjoinedKey, UnjoinedValues } from './unjoined-serde.ts'
 
 /** What comes out. Records that meet nobody come out alone where their side has a function for it. */
 export interface StreamJoinFunctions<K, L, R, Out> {
@@ -48,7 +48,7 @@ export interface StreamJoinStores<K, L, R> {
   readonly left: JoinWindowStoreSpec<K, L>
   readonly right: JoinWindowStoreSpec<K, R>
   /** What has met nobody yet; a join of which nothing comes out alone has no use for it. */
-  readonly unjoined?: KeyValueStoreSpec<UnjoinedKey<K>, UnjoinedValues<L, R>>
+  readonly unjoined?: KeyValueStoreSpec<UnjoinedKey<K> | TimeMark, UnjoinedValues<L, R>>
 }
 
 /** The five steps. */

@@ -12,10 +12,10 @@ import type { OpenSerde } from '../serdes/serde.ts'
 import type { KeyValueStore } from '../state/store.ts'
 import type { JoinWindows } from './join-windows.ts'
 import { TimestampQueue } from './timestamp-queue.ts'
-import type { UnjoinedKey, UnjoinedValues } from './unjoined-serde.ts'
+import type { TimeMark, UnjoinedKey, UnjoinedValues } from './unjoined-serde.ts'
 
 /** The store of unjoined records. */
-export type UnjoinedStore<K, L, R> = KeyValueStore<UnjoinedKey<K>, UnjoinedValues<L, R>>
+export type UnjoinedStore<K, L, R> = KeyValueStore<UnjoinedKey<K> | TimeMark, UnjoinedValues<L, R>>
 
 /** What comes out for the records of one place whose window is over. */
 export interface ClosedRecords<K, Out> {
@@ -38,6 +38,7 @@ export class UnjoinedRecords<K, L, R, Out> {
   readonly #parts: UnjoinedParts<K, L, R, Out>
   readonly #left: WaitingSide<K>
   readonly #right: WaitingSide<K>
+  #mark: TimeMark | undefined
 
   constructor(store: UnjoinedStore<K, L, R>, parts: UnjoinedParts<K, L, R, Out>) {
     const { windows } = parts
@@ -50,7 +51,24 @@ export class UnjoinedRecords<K, L, R, Out> {
   /** Reads what waits. */
   async open(): Promise<void> {
     for await (const [place] of this.#store.range()) {
-      this.#side(place.isLeft).add(this.#idOf(place.timestamp, place.key), place)
+      if ('isMark' in place) this.#mark = place
+      else this.#side(place.isLeft).add(this.#idOf(place.timestamp, place.key), place)
+    }
+  }
+
+  /** The time that was kept; -1 where none was. */
+  get keptTime(): number {
+    return this.#mark?.timestamp ?? -1
+  }
+
+  /** Keeps how far time has come, in place of what was kept before; undefined where other stores tell. */
+  keepTime(timestamp: number | undefined): void {
+    const before = this.#mark
+    if (timestamp === before?.timestamp) return
+    this.#mark = timestamp === undefined ? undefined : { timestamp, isMark: true }
+    if (before !== undefined) this.#store.delete(before, timestamp ?? before.timestamp)
+    if (this.#mark !== undefined) {
+      this.#store.insert(this.#mark, { isLeft: true, values: [] }, this.#mark.timestamp)
     }
   }
 
