@@ -2,7 +2,8 @@
 import type { BenchCase } from './bench-case.ts'
 import { flagship } from './cases/flagship.ts'
 import { ingestRate } from './cases/ingest.ts'
+import { joins } from './cases/joins.ts'
 import { recordLoop } from './cases/record-loop.ts'
 
 /** Every case there is. */
-export const CASES: readonly BenchCase[] = [ingestRate, flagship, recordLoop]
+export const CASES: readonly BenchCase[] = [ingestRate, flagship, recordLoop, joins]
