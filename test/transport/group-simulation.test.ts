@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { simulateGroup } from './group-simulation.ts'
 
-const SEEDS = 100
+const SEEDS = 50
 
 describe('a group under faults', () => {
   test(`never has two owners of a partition, and comes to rest (${SEEDS} seeds)`, async () => {
