@@ -120,6 +120,7 @@ export interface InitRequest {
 
 /** The session that a transaction began in: set by the first call of it that reaches a holder. */
 export interface TransactionScope {
+  readonly transactionalId: string
   session: object | undefined
 }
 
@@ -168,8 +169,7 @@ export interface LogBroker extends PartitionSource {
 }
 
 /** Whether a call of a transaction may go out in this session, which is its own from now on. */
-export function entersSession(scope: TransactionScope | undefined, session: object): boolean {
-  if (scope === undefined) return true
+export function entersSession(scope: TransactionScope, session: object): boolean {
   scope.session ??= session
   return scope.session === session
 }

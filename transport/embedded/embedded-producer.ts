@@ -40,7 +40,7 @@ export class EmbeddedProducer implements Producer {
   #identity: ProducerIdentity | undefined
   /** The transaction that comes next or is open, counted since the epoch began. */
   #transaction = 0
-  #scope: TransactionScope = { session: undefined }
+  #scope: TransactionScope
   /** A commit was asked for, and its outcome is not known. */
   #isCommitting = false
   #isClosed = false
@@ -48,6 +48,7 @@ export class EmbeddedProducer implements Producer {
   constructor(broker: LogBroker, options: EmbeddedProducerOptions) {
     this.#broker = broker
     this.#options = options
+    this.#scope = this.#newScope()
     this.#queue = new SendQueue(broker, options)
   }
 
@@ -177,9 +178,13 @@ export class EmbeddedProducer implements Producer {
 
   /** Whatever leaves from now on belongs to another transaction. */
   #enter(): void {
-    this.#scope = { session: undefined }
+    this.#scope = this.#newScope()
     const isTransactional = this.#identity?.transactionalId !== undefined
     this.#queue.enter(isTransactional ? this.#scope : undefined)
+  }
+
+  #newScope(): TransactionScope {
+    return { transactionalId: this.#options.transactionalId ?? '', session: undefined }
   }
 
   #throwFailure({ transactionalId }: ProducerIdentity): void {

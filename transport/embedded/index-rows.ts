@@ -31,6 +31,8 @@ export interface TransactionalIdRow {
   readonly usedAt: number
   /** The last transaction of this epoch that was committed, counted from 0; none where none was. */
   readonly committed?: number
+  /** Of a transaction under it, which outlives the process that was told it. */
+  readonly timeoutMs?: number
 }
 
 /** `group:<group>:<topic>:<partition>` */

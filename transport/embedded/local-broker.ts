@@ -6,13 +6,14 @@ import type { Offset, PartitionOffset, Topic, TopicPartition } from '../../model
 import { unknownPartition } from '../log-errors.ts'
 import type { FetchAnswer, FetchRequest } from '../prefetch.ts'
 import type { FoundRecord, TopicDescription } from '../transport.ts'
-import type {
-  AppendRequest,
-  EndRequest,
-  LogBroker,
-  Question,
-  Questions,
-  TopicFacts,
+import {
+  entersSession,
+  type AppendRequest,
+  type EndRequest,
+  type LogBroker,
+  type Question,
+  type Questions,
+  type TopicFacts,
 } from './broker.ts'
 import type { EmbeddedLog } from './embedded-log.ts'
 import { groupAnswers } from './group-answers.ts'
@@ -68,7 +69,7 @@ export class LocalBroker implements LogBroker {
 
   async append(request: AppendRequest): Promise<Offset> {
     this.#log.assertOpen()
-    enter(request.scope, this)
+    if (request.scope !== undefined) entersSession(request.scope, this)
     return await this.#log.producers.append(request, this.#partition(request.at), this)
   }
 
@@ -147,10 +148,6 @@ export class LocalBroker implements LogBroker {
     const [oldest] = places.keys()
     if (oldest !== undefined) places.delete(oldest)
   }
-}
-
-function enter(scope: AppendRequest['scope'], session: object): void {
-  if (scope !== undefined) scope.session ??= session
 }
 
 function answersOf(log: EmbeddedLog, session: object): Answers {

@@ -2,11 +2,7 @@
 import type { Offset } from '../../model/position.ts'
 import type { CommittedOffset } from '../transport.ts'
 import type { AppendRequest, EndRequest, InitRequest } from './broker.ts'
-import {
-  NEXT_PRODUCER_ID_KEY,
-  TRANSACTIONAL_ID_PREFIX,
-  type TransactionalIdRow,
-} from './index-rows.ts'
+import { NEXT_PRODUCER_ID_KEY, type TransactionalIdRow } from './index-rows.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { Transaction, type Epoch, type TransactionResources } from './transaction.ts'
 
@@ -53,9 +49,7 @@ export class Producers {
     const epoch = this.#epochAfter(known?.epoch)
     const transaction = known ?? new Transaction(transactionalId, epoch, this.#resources)
     this.#transactions.set(transactionalId, transaction)
-    const row: TransactionalIdRow = { ...epoch, usedAt: this.#resources.clock.now() }
-    const rows = [{ key: `${TRANSACTIONAL_ID_PREFIX}${transactionalId}`, value: row }]
-    await transaction.takeOver(epoch, { timeoutMs, rows })
+    await transaction.takeOver(epoch, timeoutMs)
     return { ...epoch, transactionalId }
   }
 

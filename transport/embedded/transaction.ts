@@ -14,6 +14,9 @@ import type { Durability } from './limits.ts'
 import type { LogIndex, RowChange } from './log-index.ts'
 import type { Outcome, PartitionLog } from './partition-log.ts'
 
+/** The timeout under an id whose row has none. */
+const USUAL_TIMEOUT_MS = 60_000
+
 /** What the transactions of a log need of it. */
 export interface TransactionResources {
   readonly clock: Clock
@@ -65,7 +68,7 @@ export class Transaction {
   /** Why it expired. */
   #expiry: (id: string) => Error = transactionTimedOut
   #state: State = 'empty'
-  #timeoutMs = 0
+  #timeoutMs: number
   #timer: Timer | undefined
   readonly #partitions = new Set<PartitionLog>()
   readonly #offsets = new Map<string, GroupOffset>()
@@ -74,13 +77,14 @@ export class Transaction {
 
   constructor(
     id: string,
-    epoch: Epoch & Pick<TransactionalIdRow, 'committed'>,
+    epoch: Epoch & Pick<TransactionalIdRow, 'committed' | 'timeoutMs'>,
     resources: TransactionResources,
   ) {
     this.id = id
     this.#epoch = epoch
     this.#openedBy = epoch
     this.#committed = epoch.committed ?? -1
+    this.#timeoutMs = epoch.timeoutMs ?? USUAL_TIMEOUT_MS
     this.#resources = resources
   }
 
@@ -104,14 +108,11 @@ export class Transaction {
     if (this.#state === 'expired') throw this.#expiry(this.id)
   }
 
-  /** `epoch` takes the id over from now on; resolves once what its predecessor left open is aborted and the index has `rows`. */
-  async takeOver(
-    epoch: Epoch,
-    { timeoutMs, rows }: { readonly timeoutMs: number; readonly rows: readonly RowChange[] },
-  ): Promise<void> {
+  /** `epoch` takes the id over from now on; resolves once what its predecessor left open is aborted and the index has the new one. */
+  async takeOver(epoch: Epoch, timeoutMs: number): Promise<void> {
     this.#epoch = epoch
     await this.#inTurn(async () => {
-      await this.#end('abort', rows)
+      await this.#end('abort', [this.#row(epoch, { timeoutMs })])
       this.#committed = -1
     })
     this.assertCurrent(epoch)
@@ -160,9 +161,8 @@ export class Transaction {
       if (isFromBefore) await this.#giveUp(transactionLost)
       this.assertOpenTo(epoch)
       if (this.#state !== 'open') return
-      const usedAt = this.#resources.clock.now()
-      const row: TransactionalIdRow = { ...epochOf(epoch), usedAt, committed: transaction }
-      await this.#end('commit', [{ key: TRANSACTIONAL_ID_PREFIX + this.id, value: row }])
+      const row = this.#row(epoch, { committed: transaction, timeoutMs: this.#timeoutMs })
+      await this.#end('commit', [row])
       this.#committed = transaction
     })
   }
@@ -186,6 +186,15 @@ export class Transaction {
     const turn = this.#turn.then(work)
     this.#turn = turn.catch(() => undefined)
     return turn
+  }
+
+  #row(
+    { producerId, producerEpoch }: Epoch,
+    more: Pick<TransactionalIdRow, 'committed' | 'timeoutMs'>,
+  ): RowChange {
+    const usedAt = this.#resources.clock.now()
+    const value: TransactionalIdRow = { producerId, producerEpoch, usedAt, ...more }
+    return { key: `${TRANSACTIONAL_ID_PREFIX}${this.id}`, value }
   }
 
   #enter(epoch: Epoch, session: object): void {
@@ -251,9 +260,4 @@ export class Transaction {
     for (const partition of this.#partitions) partition.endTransaction(producerId, outcome)
     this.#partitions.clear()
   }
-}
-
-/** Without what a caller's identity has beside it. */
-function epochOf({ producerId, producerEpoch }: Epoch): Epoch {
-  return { producerId, producerEpoch }
 }

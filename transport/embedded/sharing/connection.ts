@@ -16,8 +16,8 @@ export interface ConnectionOptions {
   readonly onFrame: (frame: Frame) => void
   /** Called once, when nothing more comes or goes. */
   readonly onClose: (error: Error | undefined) => void
-  /** What was held back has left. */
-  readonly onDrain?: () => void
+  /** The peer has taken more of what was sent. */
+  readonly onTaken?: () => void
 }
 
 /** One end of a connection. */
@@ -79,8 +79,13 @@ export class Connection {
     this.#cork(socket)
     const parts = [frameHead(frame), ...(frame.payload ?? [])]
     for (const [index, part] of parts.entries()) {
-      if (index === parts.length - 1) socket.write(part, onSent)
-      else socket.write(part)
+      if (index < parts.length - 1) socket.write(part)
+      else {
+        socket.write(part, () => {
+          onSent?.()
+          this.#options.onTaken?.()
+        })
+      }
     }
   }
 
@@ -103,7 +108,6 @@ export class Connection {
   #attach(socket: Socket): void {
     this.#socket = socket
     socket.on('error', (error) => (this.#error ??= error))
-    socket.on('drain', () => this.#options.onDrain?.())
     socket.on('close', () => {
       this.#isOver = true
       this.#options.onClose(this.#error)

@@ -70,7 +70,8 @@ export async function findHolder(
 }
 
 async function served({ folder, ...options }: HoldingOptions): Promise<Holding | undefined> {
-  const broker = await RemoteBroker.connect({ ...options, folder: folder.path })
+  const { durability = 'process' } = options.log
+  const broker = await RemoteBroker.connect({ ...options, folder: folder.path, durability })
   return (
     broker && {
       broker,

@@ -1,5 +1,5 @@
 /** The log of another process, over one connection. What is under way when that breaks fails with ConnectionLost. */
-import type { Clock } from '../../../model/clock.ts'
+import type { Clock, Timer } from '../../../model/clock.ts'
 import { asError, isMillraceError } from '../../../model/errors.ts'
 import type { Offset, PartitionOffset, Topic, TopicPartition } from '../../../model/position.ts'
 import { logClosed } from '../../log-errors.ts'
@@ -15,10 +15,10 @@ import type {
   TopicFacts,
 } from '../broker.ts'
 import type { BufferPool } from '../buffer-pool.ts'
-import type { EmbeddedLogLimits } from '../limits.ts'
+import type { Durability, EmbeddedLogLimits } from '../limits.ts'
 import { Connection } from './connection.ts'
 import type { Frame } from './frame.ts'
-import { ConnectionLost, errorFrom } from './sharing-errors.ts'
+import { ConnectionLost, errorFrom, heldWithoutSync } from './sharing-errors.ts'
 import { withSocket } from './socket-file.ts'
 import {
   appendWords,
@@ -31,6 +31,8 @@ import {
 } from './wire.ts'
 
 const IDS = 2 ** 32
+/** Looks for a sign of life within the deadline. */
+const LOOKS_PER_DEADLINE = 4
 
 /** Where the holder is, and what the connection needs. */
 export interface RemoteOptions {
@@ -38,6 +40,8 @@ export interface RemoteOptions {
   readonly clock: Clock
   readonly limits: EmbeddedLogLimits
   readonly buffers: BufferPool
+  /** What the holder must give at least. */
+  readonly durability: Durability
 }
 
 interface Waiting {
@@ -47,16 +51,23 @@ interface Waiting {
 
 /** A log that another process holds. */
 export class RemoteBroker implements LogBroker, Disposable {
+  readonly #clock: Clock
+  readonly #lookMs: number
   readonly #connection: Connection
   readonly #facts = new Map<Topic, TopicFacts>()
   readonly #waiting = new Map<number, Waiting>()
   readonly #watches = new Map<number, () => void>()
-  readonly #welcome = Promise.withResolvers<boolean>()
+  readonly #welcome = Promise.withResolvers<WelcomeWords | undefined>()
   #nextId = 1
   #holderPid: number | undefined
   #onLost: (() => void) | undefined
+  /** Looks since the holder last said anything. */
+  #silentLooks = 0
+  #look: Timer | undefined
 
-  private constructor(path: string, { buffers, limits }: RemoteOptions) {
+  private constructor(path: string, { buffers, limits, clock }: RemoteOptions) {
+    this.#clock = clock
+    this.#lookMs = limits.holderDeadlineMs / LOOKS_PER_DEADLINE
     this.#connection = Connection.to(path, {
       buffers,
       payloadBytes: limits.frameBytes,
@@ -67,13 +78,20 @@ export class RemoteBroker implements LogBroker, Disposable {
     this.#connection.send({ kind: 'hello', id: 0, words: hello })
   }
 
-  /** Connects to whoever serves the log; undefined where nobody does now. Throws MILLRACE_LOG_PROTOCOL. */
+  /**
+   * Connects to whoever serves the log; undefined where nobody does now. Throws MILLRACE_LOG_PROTOCOL,
+   * or MILLRACE_LOG_IN_USE where the holder does not sync and this process asks for it.
+   */
   static async connect(options: RemoteOptions): Promise<RemoteBroker | undefined> {
     return await withSocket(options.folder, async (path) => {
       const broker = new RemoteBroker(path, options)
       const timer = options.clock.timer(options.limits.handshakeMs, () => broker[Symbol.dispose]())
       try {
-        return (await broker.#welcome.promise) ? broker : undefined
+        const welcome = await broker.#welcome.promise
+        if (welcome === undefined) return undefined
+        if (options.durability === 'process' || welcome.durability === 'fsync') return broker
+        broker[Symbol.dispose]()
+        throw heldWithoutSync(options.folder, welcome.pid)
       } finally {
         timer.cancel()
       }
@@ -171,6 +189,7 @@ export class RemoteBroker implements LogBroker, Disposable {
       reject(asError(signal?.reason))
     }
     this.#waiting.set(id, { resolve, reject })
+    this.#look ??= this.#clock.timer(this.#lookMs, () => this.#lookForLife())
     signal?.addEventListener('abort', giveUp, { once: true })
     this.#connection.send({ kind: 'request', id, words, payload })
     try {
@@ -178,6 +197,22 @@ export class RemoteBroker implements LogBroker, Disposable {
     } finally {
       signal?.removeEventListener('abort', giveUp)
     }
+  }
+
+  /**
+   * A holder that is stopped keeps its socket open for ever. So one that owes an answer and says
+   * nothing is asked for a sign of life, which takes it no work, and is given up when none comes.
+   */
+  #lookForLife(): void {
+    this.#look = undefined
+    if (this.#waiting.size === 0) return
+    this.#silentLooks += 1
+    if (this.#silentLooks > LOOKS_PER_DEADLINE) {
+      this[Symbol.dispose]()
+      return
+    }
+    // Looks go on for as long as an answer is due; this one at least is.
+    this.#request(['ask', 'describeTopics', { topics: [] }]).catch(asError)
   }
 
   #takeId(): number {
@@ -188,16 +223,17 @@ export class RemoteBroker implements LogBroker, Disposable {
 
   #take(frame: Frame): void {
     const { kind, id, words } = frame
+    this.#silentLooks = 0
     if (kind === 'welcome') this.#greeted(words as WelcomeWords)
     else if (kind === 'news') this.#hear(words as NewsWords)
     else if (kind === 'refusal' && id === 0) this.#welcome.reject(errorFrom(words))
     else this.#settle(frame)
   }
 
-  #greeted({ pid, topics }: WelcomeWords): void {
-    this.#holderPid = pid
-    for (const facts of topics) this.#facts.set(facts.topic, facts)
-    this.#welcome.resolve(true)
+  #greeted(welcome: WelcomeWords): void {
+    this.#holderPid = welcome.pid
+    for (const facts of welcome.topics) this.#facts.set(facts.topic, facts)
+    this.#welcome.resolve(welcome)
   }
 
   #settle(frame: Frame): void {
@@ -217,7 +253,8 @@ export class RemoteBroker implements LogBroker, Disposable {
 
   #closed(error: Error | undefined): void {
     if (isMillraceError(error)) this.#welcome.reject(error)
-    else this.#welcome.resolve(false)
+    else this.#welcome.resolve(undefined)
+    this.#look?.cancel()
     this.#onLost?.()
     const lost = new ConnectionLost('the connection to the holder of the log broke', {
       cause: error,

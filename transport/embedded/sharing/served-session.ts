@@ -75,7 +75,7 @@ export class ServedSession {
       payloadBytes: options.limits.frameBytes,
       onFrame: (frame) => this.#take(frame),
       onClose: () => this.#closed(),
-      onDrain: () => {
+      onTaken: () => {
         this.#throttle()
         this.#tellSoon()
       },
@@ -115,6 +115,7 @@ export class ServedSession {
     const { log } = this.#options
     const welcome: WelcomeWords = {
       pid: process.pid,
+      durability: log.resources.durability,
       topics: log.topics().map(({ facts }) => facts),
     }
     this.#connection.send({ kind: 'welcome', id: 0, words: welcome })
@@ -127,6 +128,11 @@ export class ServedSession {
 
   #serve(frame: Frame): void {
     const [question, name] = frame.words as RequestWords
+    if (question === 'ask' && WAITS_FOR_OTHERS.has(name)) {
+      // It may wait for what is yet to be read.
+      void this.#answer(frame)
+      return
+    }
     const bytes = REQUEST_BYTES + frame.payload.length
     this.#requestsUnderWay += 1
     this.#bytesUnderWay += bytes
@@ -136,7 +142,7 @@ export class ServedSession {
       this.#bytesUnderWay -= bytes
       this.#throttle()
     })
-    if (question !== 'ask' || !WAITS_FOR_OTHERS.has(name)) this.#settling.add(settling)
+    this.#settling.add(settling)
     this.#throttle()
   }
 
@@ -178,13 +184,16 @@ export class ServedSession {
   async #append(words: AppendWords, payload: Buffer): Promise<Reply> {
     const append = appendFrom(words, payload)
     const { identity, at } = words
-    const scope = identity.transactionalId === undefined ? undefined : { session: undefined }
+    const { transactionalId } = identity
+    const scope =
+      transactionalId === undefined ? undefined : { transactionalId, session: undefined }
     return { words: await this.#broker.append({ identity, at, append, scope }) }
   }
 
   async #end({ isFromBefore, ...end }: EndWords): Promise<Reply> {
     const session = isFromBefore ? EARLIER_SESSION : undefined
-    await this.#broker.end({ ...end, scope: { session } })
+    const { transactionalId = '' } = end.identity
+    await this.#broker.end({ ...end, scope: { transactionalId, session } })
     return { words: null }
   }
 

@@ -162,10 +162,13 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
   #send(call: Call, holding: Holding): void {
     call.deadline?.cancel()
     call.deadline = undefined
-    if (entersSession(call.options.scope, holding.broker)) {
-      call.sentTo = holding
-      call.send(holding)
-    } else call.fail(transactionLost('this producer'))
+    const { scope } = call.options
+    if (scope !== undefined && !entersSession(scope, holding.broker)) {
+      call.fail(transactionLost(scope.transactionalId))
+      return
+    }
+    call.sentTo = holding
+    call.send(holding)
   }
 
   /** Nobody knows whether the holder that is gone did it. */
@@ -173,7 +176,7 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
     if (!this.#calls.has(call) || call.sentTo !== holding) return
     call.sentTo = undefined
     const { scope, isOnce = false } = call.options
-    if (scope !== undefined) call.fail(transactionLost('this producer'))
+    if (scope !== undefined) call.fail(transactionLost(scope.transactionalId))
     else if (isOnce) call.fail(this.#unreachable(0))
     else if (this.#holding === undefined) this.#wait(call)
     else this.#send(call, this.#holding)

@@ -28,6 +28,16 @@ export function logUnreachable(
   })
 }
 
+/** The holder acknowledges before the disk has it, and this process asked for more. */
+export function heldWithoutSync(folder: string, holderPid: number): TransportError {
+  return new TransportError('MILLRACE_LOG_IN_USE', 'fatal', {
+    message:
+      `The embedded log in ${folder} is held with durability 'process' by the process with pid ` +
+      `${holderPid}, and this one asks for 'fsync'. Open it with the same durability in all processes.`,
+    place: folder,
+  })
+}
+
 /** The connection broke: the next holder is asked the same. Never shown outside this folder. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost'

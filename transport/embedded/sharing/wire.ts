@@ -10,6 +10,7 @@ import {
 } from '../../record-batch.ts'
 import type { FoundRecord } from '../../transport.ts'
 import type { AppendRequest, EndRequest, Question, Questions, TopicFacts } from '../broker.ts'
+import type { Durability } from '../limits.ts'
 import type { Append, SealedBatch } from '../partition-writer.ts'
 import type { Frame } from './frame.ts'
 import { protocolBroken } from './sharing-errors.ts'
@@ -20,9 +21,10 @@ export interface HelloWords {
   readonly pid: number
 }
 
-/** The first words of a holder: the topics there are. */
+/** The first words of a holder: how it keeps what it is given, and the topics there are. */
 export interface WelcomeWords {
   readonly pid: number
+  readonly durability: Durability
   readonly topics: readonly TopicFacts[]
 }
 
