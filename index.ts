@@ -110,6 +110,8 @@ export type {
   PunctuationType,
   Scheduled,
 } from './processors/processor.ts'
+export type { SessionAggregation } from './processors/session-aggregate.ts'
+export { sessions, type SessionWindows } from './processors/session-windows.ts'
 export {
   hopping,
   tumbling,
@@ -149,6 +151,7 @@ export {
   usePartitionTimeOnInvalidTimestamp,
   wallclockTimestamp,
 } from './topology/timestamps.ts'
+export type { SessionWindowedKStream } from './topology/session-windowed.ts'
 export type { TimeWindowedKStream } from './topology/windowed.ts'
 
 // Running them

@@ -1,6 +1,11 @@
 /** How a step reads a table's rows by key. A table that keeps none of its own is read through the one it comes from. */
 import type { Windowed } from '../serdes/windowed.ts'
-import type { KeyValueStoreSpec, StoreSpec, WindowStoreSpec } from '../state/store.ts'
+import type {
+  KeyValueStoreSpec,
+  SessionStoreSpec,
+  StoreSpec,
+  WindowStoreSpec,
+} from '../state/store.ts'
 import type { ProcessorContext } from './processor.ts'
 
 /** The rows of a table, for a step that looks them up. */
@@ -11,7 +16,10 @@ export interface RowLookup<K, V> {
   open(context: StoresOfTask): (key: K) => V | undefined
 }
 
-type StoresOfTask = Pick<ProcessorContext<unknown, unknown>, 'store' | 'windowStore'>
+type StoresOfTask = Pick<
+  ProcessorContext<unknown, unknown>,
+  'store' | 'windowStore' | 'sessionStore'
+>
 
 /** The rows of a store as they are. */
 export function storedRows<K, V>(store: KeyValueStoreSpec<K, V>): RowLookup<K, V> {
@@ -31,6 +39,17 @@ export function storedWindows<K, V>(store: WindowStoreSpec<K, V>): RowLookup<Win
     open: (context) => {
       const windows = context.windowStore(store)
       return ({ key, startMs }) => windows.fetch(key, startMs)?.value
+    },
+  }
+}
+
+/** The rows of a store of sessions, by the key in its session. */
+export function storedSessions<K, V>(store: SessionStoreSpec<K, V>): RowLookup<Windowed<K>, V> {
+  return {
+    store,
+    open: (context) => {
+      const sessions = context.sessionStore(store)
+      return ({ key, startMs, endMs }) => sessions.fetch(key, startMs, endMs)?.value
     },
   }
 }

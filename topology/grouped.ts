@@ -1,6 +1,7 @@
 /** A stream whose records are taken together by their key. */
 import { aggregate, reduce, type Aggregation } from '../processors/aggregate.ts'
 import { count } from '../processors/count.ts'
+import type { SessionWindows } from '../processors/session-windows.ts'
 import type { TimeWindows } from '../processors/time-windows.ts'
 import { int64 } from '../serdes/primitives.ts'
 import type { KeyValueStoreSpec } from '../state/store.ts'
@@ -9,6 +10,7 @@ import type { Keyed, StreamFacts, ValueSerde } from './facts.ts'
 import { PREFIX } from './naming.ts'
 import type { AggregateOptions, CountOptions, ReduceOptions } from './options.ts'
 import { valueSerde } from './requirements.ts'
+import { SessionWindowedKStream } from './session-windowed.ts'
 import { storeOf } from './store-step.ts'
 import type { GroupState } from './stream-state.ts'
 import { keptRows } from './table-rows.ts'
@@ -76,8 +78,15 @@ export class KGroupedStream<K, V, F extends StreamFacts = StreamFacts> {
   }
 
   /** The records cut into windows by their timestamps, each window to be put together by itself. */
-  windowedBy(windows: TimeWindows): TimeWindowedKStream<K, V, F> {
-    return new TimeWindowedKStream(this.#state, windows, this.#streamOf)
+  windowedBy(windows: TimeWindows): TimeWindowedKStream<K, V, F>
+  /** The records cut into sessions by their timestamps, each session to be put together by itself. */
+  windowedBy(windows: SessionWindows): SessionWindowedKStream<K, V, F>
+  windowedBy(
+    windows: TimeWindows | SessionWindows,
+  ): TimeWindowedKStream<K, V, F> | SessionWindowedKStream<K, V, F> {
+    return 'gapMs' in windows
+      ? new SessionWindowedKStream(this.#state, windows, this.#streamOf)
+      : new TimeWindowedKStream(this.#state, windows, this.#streamOf)
   }
 
   #keep<A, Gone extends null>(

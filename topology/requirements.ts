@@ -1,6 +1,7 @@
 /** What a step asks of the streams it is attached to. Each answers with what the step can go on with, and notes what is missing. */
 import type { SerdeUse } from '../processors/processor.ts'
 import { referenceSerde } from '../processors/reference-serde.ts'
+import type { TimedStoreSpec } from '../state/store.ts'
 import type { AnySerde } from './graph.ts'
 import type { StreamState } from './stream-state.ts'
 
@@ -16,6 +17,22 @@ export function valueSerde(
   { given, option }: { readonly given?: AnySerde | undefined; readonly option?: string } = {},
 ): AnySerde {
   return given ?? state.value ?? missingSerde(state, step, { role: 'value', option })
+}
+
+/** Notes a store that forgets windows before their last record can come. */
+export function checkRetention(
+  { draft }: StreamState,
+  { name, retentionMs }: Pick<TimedStoreSpec, 'name' | 'retentionMs'>,
+  { leastMs, what }: { readonly leastMs: number; readonly what: string },
+): void {
+  if (retentionMs >= leastMs) return
+  draft.report({
+    code: 'MILLRACE_TOPOLOGY_ILLEGAL_RETENTION',
+    place: name,
+    message:
+      `it keeps ${what} for ${retentionMs} ms, but they take records for ${leastMs}, grace included. ` +
+      'Give a retention of at least that, or none',
+  })
 }
 
 /** The nodes a step of two streams is attached to. Notes a stream of another topology, and leaves it out. */

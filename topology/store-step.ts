@@ -1,6 +1,6 @@
 /** The store that a step keeps its rows in, as its author described it. */
 import type { Serde } from '../serdes/serde.ts'
-import type { KeyValueStoreSpec, WindowStoreSpec } from '../state/store.ts'
+import type { KeyValueStoreSpec, SessionStoreSpec, WindowStoreSpec } from '../state/store.ts'
 import type { StoreStep, WindowStoreStep } from './options.ts'
 
 /** What a store is made of. */
@@ -25,4 +25,14 @@ export function windowStoreOf<K, V>(
 ): WindowStoreSpec<K, V> {
   const { retentionMs = leastMs } = parts.options
   return { ...storeOf(name, parts), kind: 'window', sizeMs, retentionMs }
+}
+
+/** The store of sessions of that name, which are kept for at least `leastMs`. */
+export function sessionStoreOf<K, V>(
+  name: string,
+  parts: StoreParts<K, V> & { readonly options: WindowStoreStep },
+  leastMs: number,
+): SessionStoreSpec<K, V> {
+  const { retentionMs = leastMs } = parts.options
+  return { ...storeOf(name, parts), kind: 'session', retentionMs }
 }

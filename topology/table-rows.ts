@@ -5,9 +5,14 @@
  */
 import type { ProcessorSpec } from '../processors/processor.ts'
 import type { Change } from '../processors/change.ts'
-import { storedRows, storedWindows, type RowLookup } from '../processors/row-lookup.ts'
+import {
+  storedRows,
+  storedSessions,
+  storedWindows,
+  type RowLookup,
+} from '../processors/row-lookup.ts'
 import type { Windowed } from '../serdes/windowed.ts'
-import type { KeyValueStoreSpec, WindowStoreSpec } from '../state/store.ts'
+import type { KeyValueStoreSpec, SessionStoreSpec, WindowStoreSpec } from '../state/store.ts'
 import type { Draft } from './draft.ts'
 
 /** The rows of a table while a topology is being declared. */
@@ -26,6 +31,11 @@ export function keptRows<K, V>(store: KeyValueStoreSpec<K, V>): TableRows<K, V> 
 /** The rows of a step that keeps them by key and window. */
 export function keptWindows<K, V>(store: WindowStoreSpec<K, V>): TableRows<Windowed<K>, V> {
   return { lookup: () => storedWindows(store), oldValues: () => true }
+}
+
+/** The rows of a step that keeps them by key and session. */
+export function keptSessions<K, V>(store: SessionStoreSpec<K, V>): TableRows<Windowed<K>, V> {
+  return { lookup: () => storedSessions(store), oldValues: () => true }
 }
 
 /** The rows of a topic or a stream: in `store`, once `keep` was called. */

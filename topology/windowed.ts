@@ -20,7 +20,7 @@ import type {
   WindowedReduceOptions,
   WindowStoreStep,
 } from './options.ts'
-import { valueSerde } from './requirements.ts'
+import { checkRetention, valueSerde } from './requirements.ts'
 import { windowStoreOf } from './store-step.ts'
 import { keyInWindow, type GroupState } from './stream-state.ts'
 import { keptWindows } from './table-rows.ts'
@@ -98,32 +98,19 @@ export class TimeWindowedKStream<K, V, F extends StreamFacts = StreamFacts> {
     },
   ): KTable<Windowed<K>, A, Keyed, Gone> {
     const windows = this.#windows
-    const { sizeMs, graceMs } = windows
+    const { sizeMs } = windows
+    const leastMs = sizeMs + windows.graceMs
     const { options, specOf } = step
     const { state, rows } = attachAggregate<WindowStoreSpec<K, A>>(this.#state, {
       ...step,
-      rowsOf: (store, serdes) => {
-        const leastMs = sizeMs + graceMs
-        return windowStoreOf<K, A>(store, { options, ...serdes }, { sizeMs, leastMs })
-      },
-      specOf: (name, rows) => {
-        this.#checkRetention(rows)
-        return specOf({ name, windows, rows })
+      rowsOf: (store, serdes) =>
+        windowStoreOf<K, A>(store, { options, ...serdes }, { sizeMs, leastMs }),
+      specOf: (name, store) => {
+        checkRetention(this.#state, store, { leastMs, what: 'windows' })
+        return specOf({ name, windows, rows: store })
       },
     })
     const out = keyInWindow(state, timeWindowed<K>(state.key, sizeMs))
     return new KTable({ ...out, rows: keptWindows(rows) }, this.#streamOf)
-  }
-
-  #checkRetention({ name, retentionMs }: WindowStoreSpec<K, unknown>): void {
-    const { sizeMs, graceMs } = this.#windows
-    if (retentionMs >= sizeMs + graceMs) return
-    this.#state.draft.report({
-      code: 'MILLRACE_TOPOLOGY_ILLEGAL_RETENTION',
-      place: name,
-      message:
-        `it keeps windows for ${retentionMs} ms, but they take records for ${sizeMs + graceMs}: their ` +
-        'size and grace. Give a retention of at least that, or none',
-    })
   }
 }

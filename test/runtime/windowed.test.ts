@@ -5,9 +5,10 @@ import { describe, expect, test } from 'vitest'
 import { partitionForKey } from '../../model/murmur2.ts'
 import { asPartition } from '../../model/position.ts'
 import type { FunctionEnricher } from '../../processors/enricher.ts'
+import { sessions } from '../../processors/session-windows.ts'
 import { hopping, tumbling } from '../../processors/time-windows.ts'
 import { int64, text } from '../../serdes/primitives.ts'
-import { describeWindowed, timeWindowed } from '../../serdes/windowed.ts'
+import { describeWindowed, sessionWindowed, timeWindowed } from '../../serdes/windowed.ts'
 import { topologyTestDriver } from '../../testing/topology-test-driver.ts'
 import { topology } from '../../topology/builder.ts'
 import { Bench } from './fixtures.ts'
@@ -159,4 +160,40 @@ describe('a windowed count', () => {
     const values = (await output.readAll()).map(({ value }) => value)
     expect(values).toEqual(['x of 1', 'x of 1', 'y of 2', 'y of 2'])
   })
+})
+
+describe('a count of sessions', () => {
+  const pipeline = topology('sessions', ({ stream }) => {
+    stream('in', SERDES)
+      .groupByKey()
+      .windowedBy(sessions(10, { graceMs: 5 }))
+      .count({ store: 'counts' })
+      .toStream()
+      .to('out')
+  })
+
+  test.each(['stop', 'crash'] as const)(
+    'joins the same records, and finds the same ones late, after a %s',
+    async (how) => {
+      await using driver = await topologyTestDriver(pipeline)
+      const input = driver.input('in', SERDES)
+      const output = driver.output('out', { key: sessionWindowed(text), value: int64 })
+      await input.pipe('a', 'x', { timestampMs: 10 })
+      await driver.restart(how)
+      await input.pipe('a', 'x', { timestampMs: 20 })
+      await input.pipe('b', 'x', { timestampMs: 35 })
+      await driver.restart(how)
+      await input.pipe('c', 'x', { timestampMs: 20 })
+      await input.pipe('c', 'x', { timestampMs: 19 })
+      await input.pipe('a', 'x', { timestampMs: 28 })
+      expect(await counts(output)).toEqual([
+        '[a@10/10]=1',
+        '[a@10/10]=null',
+        '[a@10/20]=2',
+        '[b@35/35]=1',
+        '[c@20/20]=1',
+        '[a@28/28]=1',
+      ])
+    },
+  )
 })

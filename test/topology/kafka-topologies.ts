@@ -2,6 +2,7 @@
  * The topologies whose outputs Kafka Streams 4.1.0 was asked for (kafka-outputs.txt), by name. Each
  * reads `in` and, for tables, `t`, and writes `out`.
  */
+import { sessions } from '../../processors/session-windows.ts'
 import { hopping, tumbling } from '../../processors/time-windows.ts'
 import { text } from '../../serdes/primitives.ts'
 import { describeWindowed, type Windowed } from '../../serdes/windowed.ts'
@@ -204,6 +205,50 @@ const programs: Record<string, (from: In) => Out | readonly Out[]> = {
         .windowedBy(tumbling(10, { graceMs: 2 }))
         .count({ store: 'kept', retentionMs: 500 }),
     ),
+  'session-count': ({ stream }) => inText(stream().groupByKey().windowedBy(sessions(4)).count()),
+  'session-count-grace': ({ stream }) =>
+    inText(
+      stream()
+        .groupByKey()
+        .windowedBy(sessions(5, { graceMs: 8 }))
+        .count(),
+    ),
+  'session-aggregate': ({ stream }) =>
+    inText(
+      stream()
+        .groupByKey()
+        .windowedBy(sessions(6, { graceMs: 12 }))
+        .aggregate(
+          {
+            initial: () => '<',
+            add: (sum, value: string | null) => (sum.length > 9 ? null : sum + (value ?? '~')),
+            merge: slash,
+          },
+          { value: text },
+        ),
+    ),
+  'session-reduce': ({ stream }) =>
+    inText(
+      stream()
+        .groupByKey()
+        .windowedBy(sessions(4, { graceMs: 20 }))
+        .reduce((sum, value: string | null) => (value === null ? null : joined(sum, value))),
+    ),
+  'session-filter': ({ stream }) =>
+    inText(
+      stream()
+        .groupByKey()
+        .windowedBy(sessions(5, { graceMs: 5 }))
+        .count()
+        .filter((count) => count % 2n === 0n),
+    ),
+  'session-group-count': ({ stream }) =>
+    stream()
+      .groupByKey()
+      .windowedBy(sessions(5, { graceMs: 5 }))
+      .count()
+      .groupBy((count, session) => [String(count), describeWindowed(session)], SERDES)
+      .count(),
   split: ({ stream }) => {
     const { one, other } = stream()
       .split({ name: 's-' })

@@ -3,6 +3,7 @@
  * `call stream name …`, streams and tables by the number of the call that made them, `-` for a
  * name that was not given.
  */
+import { sessions } from '../../processors/session-windows.ts'
 import { hopping } from '../../processors/time-windows.ts'
 import { joinWindows } from '../../processors/join-windows.ts'
 import { text } from '../../serdes/primitives.ts'
@@ -16,6 +17,7 @@ import type { KGroupedStream } from '../../topology/grouped.ts'
 import type { CountOptions, Named, StreamJoinStep } from '../../topology/options.ts'
 import type { KStream } from '../../topology/stream.ts'
 import type { KTable } from '../../topology/table.ts'
+import type { SessionWindowedKStream } from '../../topology/session-windowed.ts'
 import type { TimeWindowedKStream } from '../../topology/windowed.ts'
 
 type Stream = KStream<string, string>
@@ -113,6 +115,7 @@ function call(
       const one = aggregate(grouped, kind, { ...named, ...storeStep(third) })
       return second === undefined ? one : [one, aggregate(grouped, second, {})]
     }
+    case 'sessions':
     case 'windowed':
       return windowed(
         at(subject),
@@ -120,6 +123,7 @@ function call(
           ...named,
           ...storeStep(third),
           ...(fourth === '-' ? {} : { group: fourth }),
+          isSession: verb === 'sessions',
         },
         more,
       )
@@ -159,20 +163,26 @@ function nameOf(name: string): Named {
 /** `byKey` or `groupBy`, the kind of the step, `u` where its store is described, and the kind of a second step. */
 function windowed(
   stream: Stream,
-  { group, ...options }: CountOptions & { readonly group?: string },
+  {
+    group,
+    isSession,
+    ...options
+  }: CountOptions & { readonly group?: string; readonly isSession: boolean },
   [by, kind = '', logged, second]: readonly string[],
 ): Table | readonly Table[] {
   const named = { ...SERDES, ...(group === undefined ? {} : { name: group }) }
   const grouped =
     by === 'byKey' ? stream.groupByKey(named) : stream.groupBy(({ key }) => key, named)
-  const windows = grouped.windowedBy(hopping(10, 4, { graceMs: 5 }))
+  const windows = isSession
+    ? grouped.windowedBy(sessions(10, { graceMs: 5 }))
+    : grouped.windowedBy(hopping(10, 4, { graceMs: 5 }))
   const described = logged === 'u' ? { logged: false } : {}
   const one = aggregateWindows(windows, kind, { ...options, ...described })
   return second === undefined ? one : [one, aggregateWindows(windows, second, {})]
 }
 
 function aggregateWindows(
-  windows: TimeWindowedKStream<string, string>,
+  windows: TimeWindowedKStream<string, string> | SessionWindowedKStream<string, string>,
   kind: string,
   options: CountOptions,
 ): Table {
@@ -180,7 +190,7 @@ function aggregateWindows(
   if (kind === 'count') return windows.count(options) as unknown as Table
   if (kind === 'reduce') return windows.reduce(first, options) as unknown as Table
   const step = { ...options, value: text }
-  return windows.aggregate({ initial, add: first }, step) as unknown as Table
+  return windows.aggregate({ initial, add: first, merge: first }, step) as unknown as Table
 }
 
 function storeStep(name: string): { readonly store?: string } {

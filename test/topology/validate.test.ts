@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { FunctionEnricher } from '../../processors/enricher.ts'
 import type { Reference } from '../../processors/payloads.ts'
 import { referenceSerde } from '../../processors/reference-serde.ts'
+import { sessions } from '../../processors/session-windows.ts'
 import { tumbling } from '../../processors/time-windows.ts'
 import { json } from '../../serdes/json.ts'
 import { text } from '../../serdes/primitives.ts'
@@ -103,6 +104,20 @@ const table: readonly (readonly [
     },
     ({ stream }) => {
       const windows = tumbling(10, { graceMs: 5 })
+      stream('a', SERDES).groupByKey().windowedBy(windows).count({ store: 'kept', retentionMs: 15 })
+    },
+  ],
+  [
+    'sessions that take records for longer than they are kept',
+    'ILLEGAL_RETENTION',
+    'kept',
+    'at least that, or none',
+    ({ stream }) => {
+      const windows = sessions(10, { graceMs: 5 })
+      stream('a', SERDES).groupByKey().windowedBy(windows).count({ store: 'kept', retentionMs: 14 })
+    },
+    ({ stream }) => {
+      const windows = sessions(10, { graceMs: 5 })
       stream('a', SERDES).groupByKey().windowedBy(windows).count({ store: 'kept', retentionMs: 15 })
     },
   ],

@@ -6,6 +6,7 @@ import type { Enricher } from '../../processors/enricher.ts'
 import type { Reference } from '../../processors/payloads.ts'
 import { joinWindows } from '../../processors/join-windows.ts'
 import type { ProcessorContext } from '../../processors/processor.ts'
+import { sessions } from '../../processors/session-windows.ts'
 import { tumbling } from '../../processors/time-windows.ts'
 import { int64, text } from '../../serdes/primitives.ts'
 import { timeWindowed, type Windowed } from '../../serdes/windowed.ts'
@@ -105,6 +106,15 @@ export const types = topology('types', ({ stream, table }) => {
     .reduce(() => 1, { value: amount })
   // @ts-expect-error -- the aggregate is a number.
   perSecond.aggregate({ initial: () => 0, add: (sum) => sum }, { value: text })
+  const perSession = orders.groupByKey().windowedBy(sessions(1_000))
+  const inSessions = perSession.count()
+  // A session goes when it becomes longer, so that its row may be gone.
+  same<
+    ReturnType<typeof inSessions.toStream> extends KStream<infer K, infer V> ? [K, V] : never,
+    [Windowed<string>, bigint | null]
+  >()
+  // @ts-expect-error -- two sessions have to be merged.
+  perSession.aggregate({ initial: () => 0, add: (sum) => sum }, { value: amount })
   // @ts-expect-error -- windows are made by tumbling and hopping.
   orders.groupByKey().windowedBy(1_000)
   // @ts-expect-error -- rows without windows are kept for ever.
