@@ -53,16 +53,6 @@ export type {
   MembershipOptions,
 } from './transport/membership.ts'
 export type {
-  Assigned,
-  Assignor,
-  GroupMember,
-  GroupMemberDescription,
-  MemberAssignment,
-  Membership,
-  MembershipListener,
-  MembershipOptions,
-} from './transport/membership.ts'
-export type {
   Admin,
   CommittedOffset,
   Cursor,
