@@ -14,7 +14,7 @@ import type { Transport } from '../../transport/transport.ts'
 import { PARTITIONS, randomFrom, TOPIC } from './embedded-writer-shape.ts'
 
 const PROCESSES = ['a', 'b', 'c']
-const TAKEOVERS = Number(process.env['MILLRACE_TAKEOVERS'] ?? 8)
+const TAKEOVERS = Number(process.env['MILLRACE_TAKEOVERS'] ?? 20)
 const LONGEST_HOLD_MS = 400
 const WRITER = fileURLToPath(new URL('./sharing-writer.ts', import.meta.url))
 
