@@ -27,6 +27,7 @@ import type { LayeredStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
   asDuration,
+  emptyFrom,
   expiredBelow,
   isTimes,
   isTime,
@@ -68,6 +69,7 @@ export function joinWindowLayout(spec: Durations): StoreLayout {
     changes,
     restored: (records, over) => restored(records, over, slots),
     expiredBelow: (read) => expiredBelow(read, slots),
+    emptyFrom: (read) => emptyFrom(read, slots),
   }
 }
 

@@ -108,9 +108,16 @@ export class TaskState implements AsyncDisposable {
       const { name, persistent, logged } = spec
       if (this.#stores.has(name)) throw new TypeError(`two stores of a task are named ${name}`)
       const database = persistent ? options.database : options.volatileDatabase
-      const parts = { name, logged, database, meter: this.#meter, cache: cache.addSegment() }
-      this.#stores.set(name, new StoreLayers(parts))
       const layout = layoutOf(spec)
+      const parts = {
+        name,
+        logged,
+        database,
+        meter: this.#meter,
+        cache: cache.addSegment(),
+        layout,
+      }
+      this.#stores.set(name, new StoreLayers(parts))
       if (layout !== undefined) this.#layouts.set(name, layout)
       const stored = database.get(checkpointKey(name))
       if (stored !== undefined) this.#written.set(name, decodeCheckpoint(stored, name))

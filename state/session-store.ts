@@ -27,6 +27,7 @@ import type {
 import type { LayeredStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
+  emptyFrom,
   expiredBelow,
   halvesOf,
   isTimes,
@@ -62,6 +63,7 @@ export function sessionLayout(spec: { readonly retentionMs: number }): StoreLayo
     changes,
     restored: (records, over) => restored(records, over, slots),
     expiredBelow: (read) => expiredBelow(read, slots),
+    emptyFrom: (read) => emptyFrom(read, slots),
   }
 }
 

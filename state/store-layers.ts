@@ -16,6 +16,7 @@ import { ENTRY_OVERHEAD_BYTES, type CacheSegment } from './read-cache.ts'
 import { endOfPrefix, storePrefix } from './keys.ts'
 import { mergeRange } from './merged-range.ts'
 import type { Database, DatabaseWrite, KeyRange } from './store.ts'
+import type { StoreLayout } from './store-layout.ts'
 
 /** A value's bytes, or the timestamp of the deletion (milliseconds since 1970). */
 export type Cell = Buffer | number
@@ -57,6 +58,9 @@ export class StoreLayers implements LayeredStore {
   readonly prefix: Buffer
   readonly #cache: CacheSegment
   readonly #meter: LiveMeter
+  readonly #layout: StoreLayout | undefined
+  /** Where the database is known to hold nothing from, for a store with times; found when first asked for. */
+  #emptyFrom: string | undefined
   #live = new Map<string, Cell>()
   /** Keys of the live layer that nothing below holds. */
   readonly #inserted = new Set<string>()
@@ -70,6 +74,8 @@ export class StoreLayers implements LayeredStore {
     readonly database: Database
     readonly cache: CacheSegment
     readonly meter: LiveMeter
+    /** Of a store with times. */
+    readonly layout: StoreLayout | undefined
   }) {
     this.name = options.name
     this.logged = options.logged
@@ -77,6 +83,7 @@ export class StoreLayers implements LayeredStore {
     this.prefix = storePrefix(options.name)
     this.#cache = options.cache
     this.#meter = options.meter
+    this.#layout = options.layout
   }
 
   get(key: Buffer, keyStart = 0): Buffer | undefined {
@@ -91,6 +98,8 @@ export class StoreLayers implements LayeredStore {
     let cell = this.#committed.get(text)
     if (cell === undefined && this.#frozen !== undefined) cell = this.#frozen.get(text)
     if (cell !== undefined) return typeof cell === 'number' ? undefined : cell
+    // Most of what a store with times is asked for is new: it is worth not looking for it.
+    if (this.#layout !== undefined && text >= this.#emptyFromOf(this.#layout)) return undefined
     const cached = this.#cache.get(text)
     if (cached !== undefined) return cached ?? undefined
     const stored = this.database.get(this.#databaseKey(text))
@@ -179,18 +188,42 @@ export class StoreLayers implements LayeredStore {
     this.#committed = new Map()
   }
 
-  /** The frozen layer as writes of the database, made one by one as they are asked for. */
+  /** The frozen layer as writes of the database, made one by one as they are asked for. What has expired already is not written: nobody could see it there, and it would be removed next. */
   *frozenWrites(): Generator<DatabaseWrite> {
+    const [from, to] = this.#expired()
     for (const [text, cell] of this.#frozen ?? []) {
+      if (text < to && text >= from) continue
       yield { key: this.#databaseKey(text), value: typeof cell === 'number' ? null : cell }
       // The frozen layer is asked first until it is dropped, so the cache may know before the disk does.
       this.#cache.admit(text, typeof cell === 'number' ? null : cell)
     }
   }
 
+  /** Between which keys entries have expired, by what is frozen. */
+  #expired(): readonly [from: string, to: string] {
+    if (this.#layout === undefined) return ['', '']
+    const read = (key: Buffer): Buffer | undefined => {
+      const text = key.toString('latin1')
+      const cell = this.#frozen?.get(text)
+      if (cell === undefined) return this.database.get(this.#databaseKey(text))
+      return typeof cell === 'number' ? undefined : cell
+    }
+    const bounds = [this.#layout.expiredBelow(() => undefined), this.#layout.expiredBelow(read)]
+    const [from = '', to = ''] = bounds.map((bound) => bound.toString('latin1'))
+    return [from, to]
+  }
+
+  #emptyFromOf(layout: StoreLayout): string {
+    this.#emptyFrom ??= layout
+      .emptyFrom((key) => this.database.get(this.#databaseKey(key.toString('latin1'))))
+      .toString('latin1')
+    return this.#emptyFrom
+  }
+
   /** The database holds all that was frozen. */
   dropFrozen(): void {
     this.#frozen = undefined
+    this.#emptyFrom = undefined
   }
 
   /** Whether anything was written that is not in the database. */
@@ -207,6 +240,7 @@ export class StoreLayers implements LayeredStore {
   /** Forgets what was read: the database is about to change below. */
   forgetReads(): void {
     this.#cache.clear()
+    this.#emptyFrom = undefined
   }
 
   /** Where the database keeps what is not smaller than this store's keys and smaller than its end. */

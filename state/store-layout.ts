@@ -42,6 +42,8 @@ export interface StoreLayout {
    * of their own. Records that it reflects already change nothing. Throws MILLRACE_CHANGELOG_CORRUPT.
    */
   restored(records: Iterable<LogRecord>, over: RestoredOver): Iterable<DatabaseWrite>
-  /** The key below which nothing of the database can be seen any more, so that it may go. */
+  /** The key below which nothing can be seen any more, by what `read` finds, so that it may go. */
   expiredBelow(read: ReadEntry): Buffer
+  /** The key from which on there is nothing, by what `read` finds: who asks for it need not look. */
+  emptyFrom(read: ReadEntry): Buffer
 }

@@ -143,6 +143,11 @@ export function expiredBelow(read: ReadEntry, slots: TimeSlots): Buffer {
   return slotKey(liveFrom(timesOf(read(TIMES)).expiryMs, slots), slots)
 }
 
+/** The key of the first slot behind the largest time that was ever put, by the database's own observed time: no entry is written without it. */
+export function emptyFrom(read: ReadEntry, slots: TimeSlots): Buffer {
+  return slotKey(timesOf(read(TIMES)).observedMs + slots.slotMs, slots)
+}
+
 /** The times while records are restored: the observed one is raised by each, and written once. */
 export class RestoredTimes {
   readonly #slots: TimeSlots

@@ -24,6 +24,7 @@ import type { LayeredStore, ReadableStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
   asDuration,
+  emptyFrom,
   expiredBelow,
   halvesOf,
   isTimes,
@@ -76,6 +77,7 @@ export function windowLayout(
     changes,
     restored: (records, over) => restored(records, over, slots),
     expiredBelow: (read) => expiredBelow(read, slots),
+    emptyFrom: (read) => emptyFrom(read, slots),
   }
 }
 

@@ -1,0 +1,93 @@
+/** What a store with times asks of its database, and what it writes there. */
+import { describe, expect, test } from 'vitest'
+import { joinWindowStore } from '../../state/join-window-store.ts'
+import { TaskState } from '../../state/layers.ts'
+import { memoryDatabase } from '../../state/memory-database.ts'
+import type { Database } from '../../state/store.ts'
+import { handClock, textSerde } from './fixtures.ts'
+
+const SPEC = { retentionMs: 100, windowMs: 20 }
+const STORE = {
+  name: 's',
+  kind: 'join-window' as const,
+  persistent: true,
+  logged: false,
+  ...SPEC,
+}
+
+/** A store over a database whose reads and writes of entries are counted. */
+class CountedStore {
+  reads = 0
+  writes = 0
+  readonly #database = memoryDatabase()
+  #state = this.#open()
+
+  get rows() {
+    const serdes = { key: textSerde(), value: textSerde() }
+    return joinWindowStore(this.#state.store('s'), SPEC, serdes)
+  }
+
+  async commit(): Promise<void> {
+    // A store without a changelog has nothing to log.
+    expect([...this.#state.seal()]).toEqual([])
+    this.#state.commit(new Map())
+    await this.#state.flush()
+  }
+
+  reopen(): void {
+    this.#state = this.#open()
+  }
+
+  #open(): TaskState {
+    const counted: Database = {
+      get: (key) => {
+        if (isEntry(key)) this.reads += 1
+        return this.#database.get(key)
+      },
+      write: async (writes) => {
+        this.writes += writes.filter(({ key, value }) => isEntry(key) && value !== null).length
+        await this.#database.write(writes)
+      },
+      range: (range) => this.#database.range(range),
+      keys: (range) => this.#database.keys(range),
+      [Symbol.asyncDispose]: async () => await this.#database[Symbol.asyncDispose](),
+    }
+    const clock = handClock()
+    const volatileDatabase = memoryDatabase()
+    return new TaskState({ stores: [STORE], database: counted, volatileDatabase, clock })
+  }
+}
+
+/** Behind the byte for entries, the store's name and its end: a slot. */
+function isEntry(key: Buffer): boolean {
+  return key[3] === 1
+}
+
+describe('a store with times', () => {
+  test('asks its database only for times that this has seen', async () => {
+    const store = new CountedStore()
+    for (const timestamp of [0, 15, 95]) store.rows.put('a', 'x', timestamp)
+    expect(store.rows.fetch('a', 0, 200)).toHaveLength(3)
+    expect(store.reads).toBe(0)
+    await store.commit()
+    store.reopen()
+    expect(store.rows.fetch('a', 0, 9)).toHaveLength(1)
+    expect(store.reads).toBe(1)
+    // One slot is there; the others are behind all that was ever put.
+    store.rows.put('b', 'y', 170)
+    expect(store.rows.fetch('a', 95, 170)).toHaveLength(1)
+    expect(store.reads).toBe(2)
+  })
+
+  test('does not write what has expired before it is flushed', async () => {
+    const store = new CountedStore()
+    for (let timestamp = 0; timestamp < 1000; timestamp += 10) store.rows.put('a', 'x', timestamp)
+    await store.commit()
+    // Ten that are there, and one whose slot is not yet over.
+    expect(store.writes).toBe(11)
+    const found = store.rows.fetch('a', 0, 1000).map(({ timestamp }) => timestamp)
+    expect(found).toEqual([900, 910, 920, 930, 940, 950, 960, 970, 980, 990])
+    store.reopen()
+    expect(store.rows.fetch('a', 0, 1000)).toHaveLength(10)
+  })
+})
