@@ -12,6 +12,7 @@ export { LogRecord, NO_HEADERS, StreamRecord, type Header, type Headers } from '
 export { avro, type AvroSerde, type AvroType } from './serdes/avro.ts'
 export { SerdeError, type SerdeErrorCode } from './serdes/errors.ts'
 export { fileRegistry } from './serdes/file-registry.ts'
+export { heldRegistry, registrar } from './serdes/held-registry.ts'
 export type { RegistryAuth } from './serdes/http-registry-access.ts'
 export type {
   CallOptions,
@@ -40,7 +41,12 @@ export {
 
 // Logs
 export { openEmbeddedLog } from './transport/embedded/open.ts'
-export type { EmbeddedLogLimits, EmbeddedLogOptions } from './transport/embedded/limits.ts'
+export type { EmbeddedTransport } from './transport/embedded/embedded-transport.ts'
+export type {
+  EmbeddedLogLimits,
+  EmbeddedLogOptions,
+  TaskAnswer,
+} from './transport/embedded/limits.ts'
 export { TransportError, type TransportErrorKind } from './transport/errors.ts'
 export type {
   Assigned,
@@ -148,6 +154,7 @@ export type { TimeWindowedKStream } from './topology/windowed.ts'
 export { streams, StreamsApp } from './runtime/app.ts'
 export type { GroupAssignment, StaticAssignment } from './runtime/assignment.ts'
 export type { Guarantee, StreamsEvent, StreamsLimits, StreamsOptions } from './runtime/config.ts'
+export type { LocalSessionStore } from './runtime/local-session-store.ts'
 export type { LocalStore, LocalStoreOptions } from './runtime/local-store.ts'
 export type { LocalWindowStore } from './runtime/local-window-store.ts'
 export type { FailurePolicies, RecordPolicy } from './runtime/failure.ts'

@@ -23,7 +23,8 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
   const { clock } = options
   const limits = { ...EMBEDDED_LOG_LIMITS, ...options }
   const folder = await prepareFolder(options.folder)
-  if (options.share === true) {
+  // Windows has no sockets in folders: there a log is held by one process.
+  if (options.share === true && process.platform !== 'win32') {
     const buffers = new BufferPool(limits.pooledBytes)
     const broker = await SharedBroker.open({ folder, log: options, clock, limits, buffers })
     return new EmbeddedTransport({ broker, owner: broker, clock, limits })
