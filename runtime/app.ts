@@ -10,6 +10,7 @@ import { forApplication } from '../topology/application.ts'
 import type { Topology } from '../topology/graph.ts'
 import { limitsOf, type Guarantee, type StreamsLimits, type StreamsOptions } from './config.ts'
 import { policiesOf } from './failure.ts'
+import { LocalSessionStore } from './local-session-store.ts'
 import { LocalStore, type LocalStoreOptions, type LocalStoreSource } from './local-store.ts'
 import { LocalWindowStore } from './local-window-store.ts'
 import { otherKind, storeToRead } from './store-to-read.ts'
@@ -88,6 +89,14 @@ export class StreamsApp implements AsyncDisposable {
     if (spec.kind !== 'window') throw new TypeError(otherKind(spec))
     const { sizeMs, retentionMs } = spec
     return new LocalWindowStore(this.#localStore(name), { sizeMs, retentionMs }, options)
+  }
+
+  /** As `store`, of sessions. */
+  sessionStore<K, V>(name: string, options?: LocalStoreOptions): LocalSessionStore<K, V> {
+    const spec = storeToRead(this.#topology, name)
+    if (spec.kind !== 'session') throw new TypeError(otherKind(spec))
+    const { retentionMs } = spec
+    return new LocalSessionStore(this.#localStore(name), { retentionMs }, options)
   }
 
   /** Resolves when every unit of this process runs, or when the app was closed meanwhile. Rejects, and the app has failed, where that cannot be. */

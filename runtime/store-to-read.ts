@@ -14,7 +14,7 @@ const HOW_TO_READ: Readonly<Record<StoreSpec['kind'], string>> = {
   'key-value': 'rows by key: read it with store(name)',
   window: 'windows: read it with windowStore(name)',
   'join-window': 'what waits in a join, which only the join can read',
-  session: 'sessions, which only the steps that declare it can read',
+  session: 'sessions: read it with sessionStore(name)',
 }
 
 /** Why a store cannot be read the way that was asked for. */

@@ -19,12 +19,14 @@ import { readInt64, writeInt64 } from './keys.ts'
 import { withSchema } from './key-value-store.ts'
 import type {
   DatabaseWrite,
+  ReadOnlySessionStore,
   Session,
   SessionStore,
   SessionStoreSpec,
+  StepTime,
   WindowEntry,
 } from './store.ts'
-import type { LayeredStore } from './store-layers.ts'
+import type { LayeredStore, ReadableStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
   emptyFrom,
@@ -32,12 +34,13 @@ import {
   halvesOf,
   isTimes,
   isTime,
+  keepStep,
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
   type TimeSlots,
 } from './time-slots.ts'
-import { TimedFace, type TimedStoreParts } from './timed-face.ts'
+import { TimedReads, type TimedStoreParts } from './timed-face.ts'
 import { TIMESTAMP_BYTES, timestampOf } from './timestamped.ts'
 
 /** Bytes behind the key in a record's key: end and start. */
@@ -56,6 +59,15 @@ export function sessionStore<K, V>(
   return new TypedSessions(bytes, halvesOf(spec), parts)
 }
 
+/** The reading half alone, also of what is committed. */
+export function readOnlySessionStore<K, V>(
+  bytes: ReadableStore,
+  spec: Pick<SessionStoreSpec<K, V>, 'retentionMs'>,
+  parts: TimedStoreParts<K, V>,
+): ReadOnlySessionStore<K, V> {
+  return new TypedSessionReads(bytes, halvesOf(spec), parts)
+}
+
 /** How a session store lies in the layers. RangeError where the retention is none. */
 export function sessionLayout(spec: { readonly retentionMs: number }): StoreLayout {
   const slots = halvesOf(spec)
@@ -67,7 +79,10 @@ export function sessionLayout(spec: { readonly retentionMs: number }): StoreLayo
   }
 }
 
-class TypedSessions<K, V> extends TimedFace<K, V> implements SessionStore<K, V> {
+class TypedSessionReads<K, V, Bytes extends ReadableStore>
+  extends TimedReads<K, V, Bytes>
+  implements ReadOnlySessionStore<K, V>
+{
   find(key: K, earliestEndMs: number, latestStartMs: number): readonly Session<V>[] {
     const { slotMs } = this.slots
     const { liveFromMs, observedMs } = this.times.found
@@ -92,6 +107,39 @@ class TypedSessions<K, V> extends TimedFace<K, V> implements SessionStore<K, V> 
     return packed === undefined ? undefined : this.#read(packed, packed.value)
   }
 
+  all(): AsyncIterable<WindowEntry<K, V>> {
+    const from = this.times.found.liveFromMs
+    return this.#typed(this.bytes.range({ gte: slotKey(from, this.slots) }), from)
+  }
+
+  async *#typed(
+    entries: AsyncIterable<readonly [Buffer, Buffer]>,
+    from: number,
+  ): AsyncGenerator<WindowEntry<K, V>> {
+    for await (const [entry, cell] of entries) {
+      const wire = Buffer.concat([this.key.prefix, entry.subarray(SLOT_BYTES)])
+      for (const packed of unpack(cell)) {
+        const { startMs, endMs, value: bytes } = packed
+        if (bytes === null || endMs < from) continue
+        const key = await withSchema(() => this.key.deserialize(wire, 0, wire.length))
+        const { value, timestamp } = await withSchema(() => this.#read(packed, bytes))
+        yield [
+          { key, startMs, endMs },
+          { value, timestamp },
+        ]
+      }
+    }
+  }
+
+  #read({ startMs, endMs, timestamp }: PackedSession, bytes: Buffer): Session<V> {
+    return { startMs, endMs, timestamp, value: this.value.deserialize(bytes, 0, bytes.length) }
+  }
+}
+
+class TypedSessions<K, V>
+  extends TypedSessionReads<K, V, LayeredStore>
+  implements SessionStore<K, V>
+{
   put(key: K, { startMs, endMs, value, timestamp }: Session<V>): boolean {
     if (!isTime(startMs) || startMs > endMs) {
       throw new RangeError(`not the times of a session: ${startMs} to ${endMs}`)
@@ -123,32 +171,8 @@ class TypedSessions<K, V> extends TimedFace<K, V> implements SessionStore<K, V> 
     else this.bytes.put(entry, pack(rest, timestamp))
   }
 
-  all(): AsyncIterable<WindowEntry<K, V>> {
-    const from = this.times.found.liveFromMs
-    return this.#typed(this.bytes.range({ gte: slotKey(from, this.slots) }), from)
-  }
-
-  async *#typed(
-    entries: AsyncIterable<readonly [Buffer, Buffer]>,
-    from: number,
-  ): AsyncGenerator<WindowEntry<K, V>> {
-    for await (const [entry, cell] of entries) {
-      const wire = Buffer.concat([this.key.prefix, entry.subarray(SLOT_BYTES)])
-      for (const packed of unpack(cell)) {
-        const { startMs, endMs, value: bytes } = packed
-        if (bytes === null || endMs < from) continue
-        const key = await withSchema(() => this.key.deserialize(wire, 0, wire.length))
-        const { value, timestamp } = await withSchema(() => this.#read(packed, bytes))
-        yield [
-          { key, startMs, endMs },
-          { value, timestamp },
-        ]
-      }
-    }
-  }
-
-  #read({ startMs, endMs, timestamp }: PackedSession, bytes: Buffer): Session<V> {
-    return { startMs, endMs, timestamp, value: this.value.deserialize(bytes, 0, bytes.length) }
+  keepStepTime(time: StepTime): void {
+    keepStep(this.bytes, time)
   }
 }
 

@@ -142,16 +142,20 @@ export interface Session<V> extends ValueAndTimestamp<V> {
   readonly endMs: number
 }
 
-/** A store of sessions. Reads see this task's own writes, committed or not. */
-export interface SessionStore<K, V> extends TimedStore {
+/** What can be asked of a store of sessions. */
+export interface ReadOnlySessionStore<K, V> extends ReadOnlyTimedStore {
   /** The sessions of a key with end >= earliestEndMs and start <= latestStartMs, ascending by end, then start. */
   find(key: K, earliestEndMs: number, latestStartMs: number): readonly Session<V>[]
   fetch(key: K, startMs: number, endMs: number): Session<V> | undefined
+  /** All sessions, as a snapshot; those of one key ascending. */
+  all(): AsyncIterable<WindowEntry<K, V>>
+}
+
+/** A store of sessions. Reads see this task's own writes, committed or not. */
+export interface SessionStore<K, V> extends ReadOnlySessionStore<K, V>, TimedStore {
   /** False where the session has expired: then nothing was written. Asserts that its times are times, and its start not behind its end. */
   put(key: K, session: Session<V>): boolean
   remove(key: K, session: Pick<Session<V>, 'startMs' | 'endMs'>, timestamp: number): void
-  /** All sessions, as a snapshot; those of one key ascending. */
-  all(): AsyncIterable<WindowEntry<K, V>>
 }
 
 // ------------------------------------------------------------------------------- the durable half

@@ -7,6 +7,7 @@
 import type { Counter } from '../runtime/metrics.ts'
 import type { FailurePolicies } from '../runtime/failure.ts'
 import type { Guarantee, StreamsEvent, StreamsLimits } from '../runtime/config.ts'
+import type { LocalSessionStore } from '../runtime/local-session-store.ts'
 import type { LocalStore, LocalStoreOptions } from '../runtime/local-store.ts'
 import type { LocalWindowStore } from '../runtime/local-window-store.ts'
 import { asTopic, type Topic } from '../model/position.ts'
@@ -127,6 +128,11 @@ export class TopologyTestDriver implements AsyncDisposable {
   /** A store of windows; K and V are what it was declared with. Asserts that the topology has it. */
   windowStore<K, V>(name: string, options?: LocalStoreOptions): LocalWindowStore<K, V> {
     return this.#driven.app.windowStore(name, options)
+  }
+
+  /** A store of sessions; K and V are what it was declared with. Asserts that the topology has it. */
+  sessionStore<K, V>(name: string, options?: LocalStoreOptions): LocalSessionStore<K, V> {
+    return this.#driven.app.sessionStore(name, options)
   }
 
   /** What the steps have counted so far. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { sessions } from '../../processors/session-windows.ts'
 import { tumbling } from '../../processors/time-windows.ts'
 import { int64, text } from '../../serdes/primitives.ts'
 import { describeWindowed } from '../../serdes/windowed.ts'
@@ -93,5 +94,37 @@ describe('a local store of windows', () => {
     expect(() => app.windowStore('count')).toThrow('no store count; it has counts')
     const rows = bench.app(counting())
     expect(() => rows.windowStore('counts')).toThrow('rows by key: read it with store(name)')
+  })
+})
+
+describe('a local store of sessions', () => {
+  test('finds the sessions of a key, and none that was joined by another', async () => {
+    const pipeline = topology('sessions', ({ stream }) => {
+      stream('in', { key: text, value: text })
+        .groupByKey()
+        .windowedBy(sessions(5, { graceMs: 100 }))
+        .count({ store: 'counts' })
+        .toStream()
+        .to('out')
+    })
+    await using driver = await topologyTestDriver(pipeline, { partitions: PARTITIONS })
+    const input = driver.input('in', { key: text, value: text })
+    for (const [key, timestampMs] of [
+      ['a', 10],
+      ['b', 12],
+      ['a', 13],
+      ['a', 30],
+    ] as const)
+      await input.pipe(key, 'x', { timestampMs })
+    const counts = driver.sessionStore<string, bigint>('counts')
+    const longer = { startMs: 10, endMs: 13, value: 2n, timestamp: 13 }
+    expect(await counts.fetch('a', 10, 13)).toEqual(longer)
+    expect(await counts.fetch('a', 10, 10)).toBeUndefined()
+    expect(await counts.find('a', 11, 20)).toEqual([longer])
+    expect((await counts.find('a')).map(({ startMs }) => startMs)).toEqual([10, 30])
+    expect(await counts.find('c')).toEqual([])
+    const all = (await Array.fromAsync(counts.all())).map(([key]) => describeWindowed(key))
+    expect(all.toSorted()).toEqual(['[a@10/13]', '[a@30/30]', '[b@12/12]'])
+    expect(() => driver.windowStore('counts')).toThrow('sessions: read it with sessionStore(name)')
   })
 })
