@@ -62,4 +62,12 @@ describe('a timestamp queue', () => {
     expect(queue.heapSize).toBeLessThan(100)
     expect(queue.takeBefore(1)).toBe(-1)
   })
+
+  test('hands out equal timestamps by their ids where it is told how', () => {
+    const queue = new TimestampQueue<string>((a, b) => a.localeCompare(b))
+    for (const id of ['c', 'a', 'b']) queue.add(id, 5)
+    queue.add('z', 4)
+    const out = [1, 2, 3, 4].map(() => queue.takeBefore(10))
+    expect(out).toEqual(['z', 'a', 'b', 'c'])
+  })
 })

@@ -211,6 +211,32 @@ describe('a join of two streams', () => {
     expect(await output.readKeyValues()).toEqual([['b', 'B+B']])
   })
 
+  test('leaves a record waiting whose partner failed and was skipped', async () => {
+    const bench = await MemoryBench.with(['left', 'right', 'out'])
+    const pipeline = topology('joins', ({ stream }) => {
+      const join = (a: string, b: string | null): string => {
+        if (b === 'bad') throw new Error('bad')
+        return `${a}+${b}`
+      }
+      stream('left', SERDES)
+        .leftJoin(stream('right', SERDES), join, { windows: joinWindows(10), value: text })
+        .to('out')
+    })
+    const life = await bench.start(pipeline, { failures: { processing: 'skip' } })
+    const feed = async (topic: string, key: string, value: string, timestamp: number) => {
+      await bench.produce(topic, [{ key, value, timestamp }])
+      await life.caughtUp()
+    }
+    await feed('left', 'a', 'A', 100)
+    await feed('left', 'b', 'B', 100)
+    await feed('right', 'a', 'bad', 101)
+    await feed('right', 'b', 'bad', 101)
+    await feed('right', 'a', 'good', 102)
+    await feed('left', 'c', 'C', 111)
+    expect(bench.texts('out')).toEqual(['a=A+good', 'b=B+null'])
+    await life.close()
+  })
+
   test('logs what waits in the bytes of Kafka Streams', async () => {
     await using driver = await topologyTestDriver(joining('outerJoin', joinWindows(10)))
     const input = driver.input('in', SERDES)
