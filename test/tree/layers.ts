@@ -33,6 +33,8 @@ const PACKAGES: ReadonlyMap<string, RegExp> = new Map([
   ['avsc', /^serdes\/avro[a-z-]*\.ts$/],
   ['level', /^(state\/level-database\.ts|transport\/embedded\/[a-z-]+\.ts)$/],
   ['kafkajs', /^transport\/kafka\/kafkajs-connection\.ts$/],
+  ['lz4-napi', /^transport\/kafka\/codecs\.ts$/],
+  ['snappy', /^transport\/kafka\/codecs\.ts$/],
   ['@node-rs/crc32', /^model\/crc32c\.ts$/],
   ['@google-cloud/video-intelligence', /^video\/annotators\/google[a-z-]*\.ts$/],
   ['google-gax', /^video\/annotators\/(google|local-server)[a-z-]*\.ts$/],
