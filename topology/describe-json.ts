@@ -1,4 +1,5 @@
 /** A topology as JSON, for programs: everything that describe shows, with serdes, stores and changelogs. */
+import type { StoreSpec } from '../state/store.ts'
 import type { GraphNode, Topology, TopologyStore } from './graph.ts'
 import { visibleNodes, type VisibleNode } from './visible.ts'
 
@@ -37,5 +38,21 @@ function detailsOf(node: GraphNode): object {
 
 function storeJson({ spec, processors, changelog }: TopologyStore): object {
   const { name, kind, key, value, persistent, logged } = spec
-  return { name, kind, key: key.name, value: value.name, persistent, logged, changelog, processors }
+  const serdes = { key: key.name, value: value.name }
+  return { name, kind, ...serdes, ...durationsOf(spec), persistent, logged, changelog, processors }
+}
+
+function durationsOf(spec: StoreSpec): object {
+  switch (spec.kind) {
+    case 'key-value':
+      return {}
+    case 'window':
+      return { sizeMs: spec.sizeMs, retentionMs: spec.retentionMs }
+    case 'join-window':
+      return { windowMs: spec.windowMs, retentionMs: spec.retentionMs }
+    case 'session':
+      return { retentionMs: spec.retentionMs }
+    default:
+      return spec satisfies never
+  }
 }

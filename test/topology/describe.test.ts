@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe as suite, expect, test } from 'vitest'
 import type { FunctionEnricher } from '../../processors/enricher.ts'
 import type { Reference } from '../../processors/payloads.ts'
+import { tumbling } from '../../processors/time-windows.ts'
 import { json } from '../../serdes/json.ts'
 import { text } from '../../serdes/primitives.ts'
 import { topology } from '../../topology/builder.ts'
@@ -126,6 +127,16 @@ suite('the order of Java', () => {
 })
 
 suite('the other descriptions', () => {
+  test('describeJson says how long windows are, and how long they are kept', () => {
+    const value = topology('t', ({ stream }) => {
+      const windows = tumbling(10, { graceMs: 5 })
+      stream('a', SERDES).groupByKey().windowedBy(windows).count({ store: 'counts' })
+    })
+    const parsed: unknown = JSON.parse(describeJson(value))
+    const store = { name: 'counts', kind: 'window', sizeMs: 10, retentionMs: 15 }
+    expect(parsed).toMatchObject({ subtopologies: [{ stores: [store] }] })
+  })
+
   test('describeJson has everything that a program may ask for', () => {
     const parsed: unknown = JSON.parse(describeJson(flagship))
     expect(parsed).toMatchObject({
