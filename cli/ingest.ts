@@ -35,7 +35,7 @@ export const ingestCommand = defineCommand({
     if (options.id !== undefined && operands.length > 1) {
       throw usageError('--id is for a single file: ingest the files one by one, or leave it out')
     }
-    await using log = await openLog(options.embedded, { clock })
+    await using log = await openLog(options.embedded, { clock, signal })
     for (const path of operands) {
       const progress = output.progress(basename(path), { unit: 'bytes' })
       const { transport, registry } = log

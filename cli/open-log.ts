@@ -33,12 +33,14 @@ export interface OpenLogOptions {
   readonly existing?: boolean
   /** Nobody else may use it meanwhile. */
   readonly isAlone?: boolean
+  /** Ends the wait for another process that holds it. */
+  readonly signal?: AbortSignal
 }
 
 /** Opens the embedded log in `path`, together with other commands that use it. */
 export async function openLog(
   path: string,
-  { clock, existing = false, isAlone = false }: OpenLogOptions,
+  { clock, existing = false, isAlone = false, signal }: OpenLogOptions,
 ): Promise<OpenLog> {
   if (existing && (await stat(path).catch(() => undefined)) === undefined) {
     const message = `there is no embedded log at ${path}; give the folder that ingest or run was given`
@@ -46,7 +48,13 @@ export async function openLog(
   }
   const file = fileRegistry(join(path, REGISTRY_FILE))
   const holderTask = registrar(file)
-  const transport = await openEmbeddedLog({ folder: path, clock, share: !isAlone, holderTask })
+  const transport = await openEmbeddedLog({
+    folder: path,
+    clock,
+    share: !isAlone,
+    holderTask,
+    ...(signal && { signal }),
+  })
   return {
     transport,
     registry: heldRegistry(file, (request) => transport.askHolder(request)),

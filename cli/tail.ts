@@ -43,7 +43,7 @@ export const tailCommand = defineCommand({
   ],
   endless: true,
   run: async ({ operands: [name = ''], options, output, clock, signal }) => {
-    await using log = await openLog(options.embedded, { clock, existing: true })
+    await using log = await openLog(options.embedded, { clock, existing: true, signal })
     const topic = await existingTopic(log.transport, name)
     await using reader = log.transport.openReader({
       isolation: 'read_committed',

@@ -74,7 +74,9 @@ export class EmbeddedProducer implements Producer {
     await this.#queue.settle()
     this.#throwFailure(identity)
     if (identity.transactionalId !== undefined) {
-      await this.#broker.ask('checkProducer', { identity }, { scope: this.#scope })
+      // Where nothing of it was sent yet, any session will do.
+      const scope = this.#scope.session === undefined ? undefined : this.#scope
+      await this.#broker.ask('checkProducer', { identity }, { scope })
     }
     return this.#queue.takeAcknowledged()
   }

@@ -23,6 +23,8 @@ export interface EmbeddedLogOptions extends Partial<EmbeddedLogLimits> {
    * others, and when it ends another one takes over. All of them must say so. Default: false.
    */
   readonly share?: boolean
+  /** Shared: ends the wait for a holder while the log is opened; the opening rejects with its reason. */
+  readonly signal?: AbortSignal
   /**
    * What only one process at a time may do beside the log, for example write a file of its folder:
    * `askHolder` runs it in the process that holds the log. Request and answer are JSON. It may be

@@ -66,7 +66,8 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
 
   /** Joins the processes that use a log. Throws MILLRACE_LOG_IN_USE where it is held by one that does not share. */
   static async open(options: HoldingOptions): Promise<SharedBroker> {
-    const holding = await findHolder(options, { isFirst: true })
+    const { signal } = options.log
+    const holding = await findHolder(options, { isFirst: true, ...(signal && { signal }) })
     return new SharedBroker(options, holding)
   }
 
