@@ -60,6 +60,9 @@ function bareRemedyFor(error: Error): UnitRemedy {
   if (error instanceof SchemaPending) return 'rewind'
   if (isMillraceError(error) && STAYS_AFTER_ABORT.has(error.code)) return 'stop'
   if (error instanceof TransportError) {
+    // Another process may have taken this one for dead, gone on, and purged what it has read: a start
+    // looks at the committed offsets again, and stops where what they ask for is gone.
+    if (error.code === 'MILLRACE_OFFSET_OUT_OF_RANGE') return 'restart'
     switch (error.kind) {
       case 'abortable':
         return 'rewind'

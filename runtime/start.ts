@@ -8,7 +8,12 @@
  */
 import { sleep, type Clock } from '../model/clock.ts'
 import { isMillraceError, MillraceError } from '../model/errors.ts'
-import { describePartition, type Topic, type TopicPartition } from '../model/position.ts'
+import {
+  describePartition,
+  describePosition,
+  type Topic,
+  type TopicPartition,
+} from '../model/position.ts'
 import type { CommittedOffset, Isolation, Transport } from '../transport/transport.ts'
 import type { OffsetWriter } from './assignment.ts'
 import type { Guarantee, StreamsLimits } from './config.ts'
@@ -128,13 +133,18 @@ export const fenceForeignWriters: StartStep = {
   },
 }
 
-/** Where each input begins: its committed offset, or the log's start where there is neither offset nor state. */
+/**
+ * Where each input begins: its committed offset, or the log's start where there is neither offset nor
+ * state. What seems lost is looked at a second time before it is refused: another process that holds
+ * the same tasks, or held them until now, may have moved on between two of the questions.
+ */
 export const resolveStarts: StartStep = {
   name: 'resolveStarts',
   run: async (round) => {
     const inputs = round.tasks.flatMap(({ inputs: own }) => own)
     const earliest = await round.transport.admin.offsets(inputs, 'earliest', 'read_committed')
     for (const task of round.tasks) await refuseLostOffsets(task, round)
+    await refuseLostRecords(inputs, round)
     round.progress.starts = inputs.map((at, i) => {
       const committed = round.progress.committed[i]
       if (committed === undefined) {
@@ -222,6 +232,44 @@ async function refuseLostOffsets(task: StartingTask, round: StartRound): Promise
       'To start anew, run `millrace reset`; to go on, commit for the group where each input is to begin.',
     { place: trace },
   )
+}
+
+/** Throws where an input is to go on at an offset that its topic does not have, which no further try would mend. */
+async function refuseLostRecords(
+  inputs: readonly TopicPartition[],
+  round: StartRound,
+): Promise<void> {
+  if ((await firstOutside(inputs, round)) === undefined) return
+  round.progress.committed = await stableOffsets(round)
+  const outside = await firstOutside(inputs, round)
+  if (outside === undefined) return
+  const { place, start, end, isPurged } = outside
+  const cause = isPurged
+    ? 'Its records were purged before they were processed'
+    : 'The log is shorter than what was processed'
+  throw new MillraceError(
+    'MILLRACE_OFFSET_OUT_OF_RANGE',
+    `the group ${round.groupId} goes on at ${place}, which is outside the log: that goes from ${start} to ${end}. ` +
+      `${cause}: choose where to go on, and commit that offset.`,
+    { place },
+  )
+}
+
+/** The first committed offset that its topic does not have. */
+async function firstOutside(
+  inputs: readonly TopicPartition[],
+  { transport, progress }: StartRound,
+) {
+  const starts = await transport.admin.offsets(inputs, 'earliest', 'read_uncommitted')
+  const ends = await transport.admin.offsets(inputs, 'latest', 'read_uncommitted')
+  for (const [i, at] of inputs.entries()) {
+    const offset = progress.committed[i]?.offset
+    const [start, end] = [starts[i], ends[i]]
+    if (offset === undefined || start === undefined || end === undefined) continue
+    if (offset >= start && offset <= end) continue
+    return { place: describePosition({ ...at, offset }), start, end, isPurged: offset < start }
+  }
+  return undefined
 }
 
 function hasOffsets(task: StartingTask, { progress, tasks }: StartRound): boolean {

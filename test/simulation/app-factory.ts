@@ -21,6 +21,9 @@ export const APPLICATION = 'sim'
 /** Transactions of the dead are aborted after this. */
 const TRANSACTION_TIMEOUT_MS = 2_000
 
+/** A process that was not heard of for this long is out of its group. */
+export const SESSION_TIMEOUT_MS = 1_000
+
 /** What apps are made of. */
 export interface AppFactoryParts {
   readonly fates: Fates
@@ -77,11 +80,12 @@ export class AppFactory {
       clock,
       guarantee,
       limits,
-      assignment: { kind: 'static', units: shape.shares[share] ?? [], of: shape.of },
+      ...assigned(shape.shares[share]),
       state: { kind: 'given', open: async (unit) => process.open(unit) },
       steps: {
         commit: bounds.watchSteps(commit, limits.heldBytes),
         ...(planted.start === undefined ? {} : { start: planted.start }),
+        ...(planted.release === undefined ? {} : { release: planted.release }),
       },
       onEvent: (event) => {
         if (process.isRunning) note(`${name} ${described(event)}`)
@@ -100,6 +104,10 @@ export class AppFactory {
   }
 }
 
+function assigned(assignment: WorldShape['shares'][number] | undefined) {
+  return assignment === undefined ? {} : { assignment }
+}
+
 function limitsOf(random: SeededRandom) {
   return {
     offsetsPendingMs: 20_000,
@@ -114,6 +122,12 @@ function limitsOf(random: SeededRandom) {
     repartitionPurgeMs: random.pick([1, 200, 30_000]),
     flushIntervalMs: random.pick([0, 50, 2_000]),
     flushBytes: random.pick([1, 1_000_000]),
+    maxTaskIdleMs: random.pick([0, 0, 100]),
+    stateCleanupDelayMs: random.pick([500, 600_000]),
+    sessionTimeoutMs: SESSION_TIMEOUT_MS,
+    rebalanceTimeoutMs: 2_000,
+    heartbeatIntervalMs: 50 + random.below(200),
+    standbyIntervalMs: 20 + random.below(200),
     stateCacheBytes: random.pick([0, 500, 1_000_000]),
   } satisfies Partial<StreamsLimits>
 }

@@ -36,6 +36,9 @@ const OUTAGES_MS = 4_000
 const SLOW_MS = 60
 /** A late answer is late by less than this: some are later than a transaction lives. */
 const LATEST_MS = 4_000
+/** In a calm world nothing keeps members out of their group for long, or it would never become quiet. */
+const CALM_FAULTS = 0.005
+const CALM_LATEST_MS = 200
 const CALM_MARKERS_MS = 20
 
 /** The faults of one world. */
@@ -133,8 +136,10 @@ export class BrokerFaults implements Faults {
     const outage = this.#outageNow()
     if (outage !== undefined) return { outcome: 'refused' }
     const { faults } = this.#badness
-    const chance = this.#isCalm ? faults / 4 : faults
-    const how = () => faultOf({ kind, hasPlace: at !== undefined }, this.#fates.of(`${name} how`))
+    const chance = this.#isCalm ? Math.min(faults, CALM_FAULTS) : faults
+    const latestMs = this.#isCalm ? CALM_LATEST_MS : LATEST_MS
+    const how = () =>
+      faultOf({ kind, hasPlace: at !== undefined, latestMs }, this.#fates.of(`${name} how`))
     return this.#fates.strikes(name, chance, () => how().what) ? how().fate : {}
   }
 
@@ -151,14 +156,18 @@ export class BrokerFaults implements Faults {
 }
 
 function faultOf(
-  { kind, hasPlace }: { readonly kind: string; readonly hasPlace: boolean },
+  {
+    kind,
+    hasPlace,
+    latestMs,
+  }: { readonly kind: string; readonly hasPlace: boolean; readonly latestMs: number },
   random: SeededRandom,
 ): { readonly fate: Fate; readonly what: string } {
   const draw = random.next()
   const canElect = hasPlace && (kind === 'fetch' || kind === 'produce' || kind === 'readAt')
   if (canElect && draw < 0.1) return { fate: { newLeader: true }, what: 'met a new leader' }
   if (draw < 0.2) {
-    const lateMs = random.below(LATEST_MS)
+    const lateMs = random.below(latestMs)
     return { fate: { responseDelayMs: lateMs }, what: `was answered ${lateMs} ms late` }
   }
   return draw < 0.6
@@ -166,6 +175,6 @@ function faultOf(
     : { fate: { outcome: 'lost' }, what: 'took effect, and its answer was lost' }
 }
 
-function placeOf({ at, transactionalId }: Operation): string {
-  return at === undefined ? (transactionalId ?? 'log') : describePartition(at)
+function placeOf({ at, transactionalId, groupId }: Operation): string {
+  return at === undefined ? (transactionalId ?? groupId ?? 'log') : describePartition(at)
 }

@@ -43,7 +43,10 @@ const MAX_FENCED = 6
 /** How likely a process comes back to the machine its predecessor was on. */
 const SAME_MACHINE = 0.7
 
+const WORDS = { kill: 'be killed', freeze: 'stand still', close: 'be stopped' } as const
+
 interface Machine {
+  readonly name: string
   readonly disks: Disks
   occupant: SimulatedProcess | undefined
 }
@@ -123,6 +126,8 @@ export class Fleet {
 
   async #keepGoing(share: Share): Promise<void> {
     const { clock, fates } = this.#parts
+    const random = fates.of(`app${share.share} first`)
+    await sleep(clock, random.below(random.pick([1, 1_500])))
     for (let life = 0, fenced = 0; !this.#isClosing; life += 1) {
       const name = `app${share.share}.${life}`
       const stop = this.#stopOf(name, life)
@@ -130,8 +135,8 @@ export class Fleet {
       const process = this.#launch({ share, life, name }, stop, machine)
       const ending = judged(await process.ended, share)
       if (ending.kind === 'frozen') share.hadFrozen = true
-      if (ending.kind === 'stopped') return
       await this.#settle(process, machine)
+      if (ending.kind === 'stopped' && this.#isClosing) return
       if (ending.kind === 'failed') throw new Error(`${name} failed`, { cause: ending.error })
       fenced = ending.kind === 'fenced' ? fenced + 1 : 0
       if (fenced > MAX_FENCED) throw new Error(`${name} is fenced for ever`)
@@ -152,6 +157,7 @@ export class Fleet {
       clock,
       connection: log.connect(name),
       disks: machine.disks,
+      machine: machine.name,
       random: fates.of(`${name} disk`),
       stop,
       onStop: (what) => note(`${name} ${what}`),
@@ -178,7 +184,11 @@ export class Fleet {
     const { fates, stops, freezes } = this.#parts
     if (life >= stops) return undefined
     const random = fates.of(`${name} stop at`)
-    const how = freezes && random.chance(0.3) ? 'freeze' : 'kill'
+    const how = random.pick(
+      freezes
+        ? (['kill', 'kill', 'freeze', 'close'] as const)
+        : (['kill', 'kill', 'close'] as const),
+    )
     const afterTouches = 1 + random.below(random.pick([30, 200, 1_500]))
     const stop = {
       how,
@@ -186,7 +196,7 @@ export class Fleet {
       afterMs: random.below(3_000),
       frozenMs: random.below(random.pick([400, 4_000])),
     } as const
-    const what = `is to ${how === 'kill' ? 'be killed' : 'stand still'} before touch ${afterTouches}`
+    const what = `is to ${WORDS[how]} before touch ${afterTouches}`
     return fates.strikes(`${name} stop`, 1, () => what) ? stop : undefined
   }
 
@@ -201,7 +211,11 @@ export class Fleet {
     if (last !== undefined && free.includes(last) && random.chance(SAME_MACHINE)) return last
     const others = free.filter((machine) => machine !== last)
     if (others.length > 0 && random.chance(0.7)) return random.pick(others)
-    const fresh: Machine = { disks: new Map(), occupant: undefined }
+    const fresh: Machine = {
+      name: `machine${share.share}.${machines.length}`,
+      disks: new Map(),
+      occupant: undefined,
+    }
     machines.push(fresh)
     return fresh
   }

@@ -14,6 +14,7 @@ import {
   sendOffsets,
   type CommitStep,
 } from '../../runtime/commit.ts'
+import { letGo } from '../../runtime/release.ts'
 import { readOffsets, START } from '../../runtime/start.ts'
 import type { Cursor, Reader, Transport } from '../../transport/transport.ts'
 import { replaced } from './replaced.ts'
@@ -23,7 +24,7 @@ import { words } from './scenarios/words.ts'
 import type { Planted, RunOptions } from './world.ts'
 
 /** A bug, and the worlds in which it can show. */
-export interface PlantedBug extends Pick<RunOptions, 'scenarios'> {
+export interface PlantedBug extends Pick<RunOptions, 'scenarios' | 'mode'> {
   readonly planted: Planted
   /** A seed that is known to find it: tried first. */
   readonly knownSeed: number
@@ -90,6 +91,17 @@ function starvingReader(reader: Reader, prefetchBytes: number): Reader {
   })
 }
 
+/** Does not tell its unit that the group has put it out: what it had begun goes on under the next member id. */
+function deafToLoss(transport: Transport): Transport {
+  return replaced(transport, {
+    openMembership: (options) =>
+      transport.openMembership({
+        ...options,
+        listener: replaced(options.listener, { lost: async () => {} }),
+      }),
+  })
+}
+
 function steps(...commit: readonly CommitStep[]): Planted {
   return { commit: () => commit }
 }
@@ -125,6 +137,16 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
     planted: { areAnswersLate: true },
     scenarios: [parts],
     knownSeed: 2,
+  },
+  'a revoked task that is not committed': {
+    planted: { release: [letGo] },
+    mode: 'group',
+    knownSeed: 1,
+  },
+  'a transaction kept over a changed member id': {
+    planted: { transport: deafToLoss },
+    mode: 'group',
+    knownSeed: 1,
   },
   'a purge before the commit': {
     planted: {

@@ -22,7 +22,8 @@ import type { MemoryConnection } from '../../transport/memory/memory-log.ts'
 
 /** When and how a process is to stop. */
 export interface Stop {
-  readonly how: 'kill' | 'freeze'
+  /** A `close` is a clean stop. */
+  readonly how: 'kill' | 'freeze' | 'close'
   /** Before this many touches, or after this long, whichever comes first. */
   readonly afterTouches: number
   readonly afterMs: number
@@ -44,6 +45,8 @@ export interface ProcessParts {
   readonly clock: Clock
   readonly connection: MemoryConnection
   readonly disks: Disks
+  /** Names the disks. */
+  readonly machine: string
   readonly random: SeededRandom
   readonly stop: Stop | undefined
   readonly onStop: (what: string) => void
@@ -120,11 +123,11 @@ export class SimulatedProcess {
 
   /** What the commit unit `unit` finds on this process's disk. */
   open(unit: string): MemoryHome {
-    const { disks, name, random } = this.#parts
+    const { disks, machine, random } = this.#parts
     const own = disks.get(unit) ?? new Map<string, MemoryDisk>()
     disks.set(unit, own)
     const home = new MemoryHome({
-      processId: `${name}/${unit}`,
+      processId: `${machine}/${unit}`,
       disks: own,
       settle: async () => await sleep(this.clock, random.below(40)),
     })
@@ -153,6 +156,11 @@ export class SimulatedProcess {
     if (stop.how === 'kill') {
       onStop(`was killed at touch ${this.#touches}`)
       this.kill()
+      return
+    }
+    if (stop.how === 'close') {
+      onStop(`is asked to stop at touch ${this.#touches}`)
+      this.#app?.close().catch(() => {})
       return
     }
     onStop(`was frozen for ${stop.frozenMs} ms at touch ${this.#touches}`)

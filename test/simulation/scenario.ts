@@ -34,7 +34,9 @@ export interface Scenario {
   readonly declare: (builder: TopologyBuilder, services: ScenarioServices) => void
   /** The records in the order they are produced. */
   readonly input: (random: SeededRandom) => readonly ProducerRecord[]
-  /** What is wrong with what came out. */
+  /** Records that are produced once the world is quiet: they may be of a later time than all others. */
+  readonly epilogue?: () => readonly ProducerRecord[]
+  /** What is wrong with what came out of `input` and epilogue. */
   readonly check: (
     found: Outputs,
     input: readonly ProducerRecord[],

@@ -1,26 +1,30 @@
 /** What kind of world a seed makes: drawn first, and the same whatever faults are left out. */
+import type { GroupAssignment, StaticAssignment } from '../../runtime/assignment.ts'
 import type { ProducerRecord } from '../../transport/transport.ts'
 import type { Badness } from './broker-faults.ts'
 import type { Fates } from './fates.ts'
-import type { Scenario } from './scenario.ts'
+import { PARTITIONS, type Scenario } from './scenario.ts'
 import { parts } from './scenarios/parts.ts'
 import { schedules } from './scenarios/schedules.ts'
 import { tables } from './scenarios/tables.ts'
+import { windows } from './scenarios/windows.ts'
 import { words } from './scenarios/words.ts'
 
 /** Every family of steps that is simulated. A new one is a file in scenarios/ and a word here. */
-export const SCENARIOS: readonly Scenario[] = [words, parts, tables, schedules]
+export const SCENARIOS: readonly Scenario[] = [words, parts, tables, schedules, windows]
 
-/** The units of one process. */
-export type UnitShare = readonly number[]
+/** Whether processes are told what they run, or agree on it. */
+export type Mode = 'static' | 'group'
 
 /** The constants of one world. */
 export interface WorldShape {
   readonly scenarios: readonly Scenario[]
   readonly input: readonly ProducerRecord[]
-  /** Into how many units the application is split, and which process has which. */
-  readonly of: number
-  readonly shares: readonly UnitShare[]
+  /** Produced once the world is quiet. */
+  readonly epilogue: readonly ProducerRecord[]
+  /** What each process is told of its share. */
+  readonly shares: readonly (StaticAssignment | GroupAssignment)[]
+  readonly mode: Mode
   /** Planned stops of each share. */
   readonly stops: number
   readonly jumps: number
@@ -28,25 +32,41 @@ export interface WorldShape {
 }
 
 /** One process for all, one for each unit, and what lies between. */
-const SPLITS: readonly Pick<WorldShape, 'of' | 'shares'>[] = [
-  { of: 3, shares: [[0, 1, 2]] },
-  { of: 3, shares: [[0], [1, 2]] },
-  { of: 3, shares: [[0], [1], [2]] },
-  { of: 2, shares: [[0], [1]] },
-  { of: 1, shares: [[0]] },
+const SPLITS: readonly (readonly StaticAssignment[])[] = [
+  [{ kind: 'static' }],
+  [told(0), told(1, 2)],
+  [told(0), told(1), told(2)],
+  [
+    { kind: 'static', units: [0], of: 2 },
+    { kind: 'static', units: [1], of: 2 },
+  ],
+  [{ kind: 'static', of: 1 }],
 ]
 
 /** The world of a seed. */
-export function shapeOf(fates: Fates, scenarios?: readonly Scenario[]): WorldShape {
+export function shapeOf(
+  fates: Fates,
+  {
+    scenarios,
+    mode: wanted,
+  }: { readonly scenarios?: readonly Scenario[]; readonly mode?: Mode } = {},
+): WorldShape {
   const random = fates.of('shape')
   const first = random.pick(SCENARIOS)
   const second = random.pick(SCENARIOS)
   const drawn = first === second ? [first] : [first, second]
   const chosen = scenarios ?? drawn
+  const mode = wanted ?? random.pick(['static', 'group'])
+  const [split, members, standbys] = [random.pick(SPLITS), 1 + random.below(3), random.below(2)]
   return {
     scenarios: chosen,
     input: interleaved(chosen, fates),
-    ...random.pick(SPLITS),
+    epilogue: chosen.flatMap(({ epilogue }) => epilogue?.() ?? []),
+    mode,
+    shares:
+      mode === 'static'
+        ? split
+        : Array.from({ length: members }, () => ({ kind: 'group', standbys })),
     stops: random.below(4),
     jumps: random.below(3),
     badness: {
@@ -56,6 +76,10 @@ export function shapeOf(fates: Fates, scenarios?: readonly Scenario[]): WorldSha
       markersMs: random.pick([20, 20, 600]),
     },
   }
+}
+
+function told(...units: readonly number[]): StaticAssignment {
+  return { kind: 'static', units, of: PARTITIONS }
 }
 
 /** The scenarios' inputs, each in its own order, mixed. */

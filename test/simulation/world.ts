@@ -9,25 +9,28 @@ import { sleep } from '../../model/clock.ts'
 import { asPartition, asTopic } from '../../model/position.ts'
 import type { CommitStep } from '../../runtime/commit.ts'
 import type { Guarantee } from '../../runtime/config.ts'
+import type { ReleaseStep } from '../../runtime/release.ts'
 import type { StartStep } from '../../runtime/start.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
 import { memoryLog, type MemoryLog } from '../../transport/memory/memory-log.ts'
-import type { Transport } from '../../transport/transport.ts'
-import { AppFactory } from './app-factory.ts'
+import type { ProducerRecord, Transport } from '../../transport/transport.ts'
+import { AppFactory, SESSION_TIMEOUT_MS } from './app-factory.ts'
 import { BrokerFaults, FEEDER } from './broker-faults.ts'
 import { DiskAudit } from './disk-audit.ts'
 import { Fates, type Fault } from './fates.ts'
 import { Fleet } from './fleet.ts'
 import type { Disks } from './process.ts'
 import { PARTITIONS, type Outputs, type Scenario } from './scenario.ts'
-import { shapeOf, type WorldShape } from './shape.ts'
+import { shapeOf, type Mode, type WorldShape } from './shape.ts'
 
 /** What a run may be told besides its seed. */
 export interface RunOptions {
   readonly guarantee?: Guarantee
   /** Default: drawn from the seed. */
   readonly scenarios?: readonly Scenario[]
+  /** Default: drawn from the seed. */
+  readonly mode?: Mode
   /** The only faults that may happen, by their names. Default: all that the seed draws. */
   readonly only?: readonly string[]
   /** A bug to be found. */
@@ -38,6 +41,7 @@ export interface RunOptions {
 export interface Planted {
   readonly commit?: (transport: Transport) => readonly CommitStep[]
   readonly start?: readonly StartStep[]
+  readonly release?: readonly ReleaseStep[]
   readonly transport?: (transport: Transport) => Transport
   /** Sessions mix their answers up. */
   readonly areAnswersLate?: boolean
@@ -58,8 +62,8 @@ export interface RunReport {
 const QUIET_LIMIT_MS = 30 * 60 * 1000
 /** Most events of one world: what needs more turns in circles. */
 const TURNS_LIMIT = 400_000
-/** After this much quiet, and as much as the wall clock went back, no schedule has anything left to do. */
-const SCHEDULES_MS = 3_000
+/** After this much quiet, and as much as the wall clock went back, no schedule has anything left to do, and a dead process is out of its group. */
+const SCHEDULES_MS = 3_000 + SESSION_TIMEOUT_MS
 /** The wall clock jumps within this long after the start, and back by at most so much at a time. */
 const JUMPS_MS = 5_000
 const LONGEST_BACK_MS = 10_000
@@ -97,7 +101,7 @@ class World {
     this.#guarantee = options.guarantee ?? 'exactly-once'
     this.#fates = new Fates(seed, options.only)
     this.#clock = new SimulatedClock(seed)
-    const shape = shapeOf(this.#fates, options.scenarios)
+    const shape = shapeOf(this.#fates, options)
     this.#shape = shape
     this.#faults = new BrokerFaults({
       fates: this.#fates,
@@ -153,13 +157,17 @@ class World {
     await this.#finish('opening the audit', this.#audit.open())
     this.#jump()
     this.#fleet.start()
-    await this.#finish('feeding', this.#feed())
+    await this.#finish('feeding', this.#feed(this.#shape.input))
     await this.#drive('the last planned stop', () => this.#fleet.isSteady)
     await this.#finish('the last jump', sleep(this.#clock, this.#untilLastJumpMs))
     this.#faults.calmDown()
     this.#fleet.killZombies()
     this.#note('the world is calm')
     await this.#finish('becoming quiet', this.#quietForGood())
+    if (this.#shape.epilogue.length > 0) {
+      await this.#finish('feeding the last records', this.#feed(this.#shape.epilogue))
+      await this.#finish('becoming quiet at last', this.#quietForGood())
+    }
     await this.#finish('the clean stop', this.#fleet.close())
     for (const disks of this.#fleet.disks)
       await this.#finish('a last look', this.#look('the end', disks))
@@ -167,11 +175,11 @@ class World {
   }
 
   /** Produces the input bit by bit while the application lives and dies. */
-  async #feed(): Promise<void> {
+  async #feed(records: readonly ProducerRecord[]): Promise<void> {
     const producer = this.#log.connect(FEEDER).openProducer({})
     const random = this.#fates.of('feeding')
     await producer.init()
-    for (const record of this.#shape.input) {
+    for (const record of records) {
       producer.send(record)
       if (!random.chance(0.3)) continue
       await producer.flush()
@@ -252,8 +260,9 @@ class World {
 
   #compare(): void {
     const found: Outputs = (topic) => this.#outputs(topic)
+    const input = [...this.#shape.input, ...this.#shape.epilogue]
     for (const { check, name } of this.#shape.scenarios) {
-      const wrong = check(found, this.#shape.input, this.#guarantee)
+      const wrong = check(found, input, this.#guarantee)
       this.problems.push(...wrong.map((problem) => `${name}: ${problem}`))
     }
   }
