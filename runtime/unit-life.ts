@@ -6,7 +6,7 @@
  */
 import { asError } from '../model/errors.ts'
 import type { StateHome } from '../state/home.ts'
-import type { Producer } from '../transport/transport.ts'
+import type { Producer, Reader } from '../transport/transport.ts'
 import { describeTask } from './assignment.ts'
 import { AT_LEAST_ONCE, EXACTLY_ONCE } from './commit.ts'
 import { openCopy, openTask } from './open-task.ts'
@@ -35,6 +35,14 @@ export interface UnitLifeParts extends Omit<
   readonly transactionalId: string
   /** What runs is what the share says: at the start, and after each change of a group. */
   readonly onSettled: () => void
+}
+
+/** What goes between a unit and its log. */
+interface Lines {
+  readonly reader: Reader
+  readonly producer: Producer
+  readonly outputs: Outputs
+  readonly wakeup: Wakeup
 }
 
 /** One life of a unit. */
@@ -124,49 +132,9 @@ export class UnitLife implements ShareHolder {
     keeper: TaskKeeper
     standbys: Standbys
   } {
-    const { unit, share, home, transport, services, guarantee, transactionalId } = this.#parts
-    const { clock, limits, onEvent } = services
-    const { prefetchBytes, transactionTimeoutMs, heldBytes } = limits
-    const reader = resources.use(
-      transport.openReader({ isolation: 'read_committed', prefetchBytes }),
-    )
-    const transactional =
-      guarantee === 'exactly-once' ? { transactionalId, transactionTimeoutMs } : {}
-    const producer = resources.use(transport.openProducer(transactional))
-    const purge = resources.use(this.#purge())
-    const wakeup = new Wakeup()
-    resources.use(services.pause.onResume(() => wakeup.ring()))
-    const outputs = new Outputs(producer, { maxHeldBytes: heldBytes })
-    const steps = guarantee === 'exactly-once' ? EXACTLY_ONCE : AT_LEAST_ONCE
-    const loop = new UnitLoop({
-      unit,
-      guarantee,
-      mode: this.#parts.mode,
-      producer,
-      reader,
-      outputs,
-      wakeup,
-      pause: services.pause,
-      clock,
-      limits,
-      onEvent,
-      purge,
-      group: () => share.group,
-      steps: this.#parts.steps?.commit ?? steps,
-      releaseSteps: this.#parts.steps?.release ?? RELEASE,
-      commitOffsets: async (offsets, group) =>
-        group.generation < 0
-          ? await transport.admin.commitOffsets(group.groupId, offsets)
-          : await transport.admin.commitOffsets(group.groupId, offsets, group),
-    })
-    const writer = { mode: this.#parts.mode, transactionalId }
-    const unitServices: UnitServices = {
-      ...services,
-      reader,
-      outputs,
-      writer,
-      onWork: () => wakeup.ring(),
-    }
+    const { share, home, transport, services } = this.#parts
+    const lines = this.#openLines(resources)
+    const loop = this.#newLoop(lines, resources.use(this.#purge()))
     const standbys = new Standbys({
       groupId: services.open.application,
       transport,
@@ -174,6 +142,8 @@ export class UnitLife implements ShareHolder {
       open: async (taskId) => await openCopy({ taskId, home, services }),
     })
     resources.defer(async () => await standbys.end())
+    const unitServices = this.#unitServices(lines)
+    const { producer } = lines
     const keeper = new TaskKeeper({
       share,
       loop,
@@ -188,6 +158,50 @@ export class UnitLife implements ShareHolder {
     this.#keeper = keeper
     this.#standbys = standbys
     return { loop, keeper, standbys }
+  }
+
+  /** What goes between the unit and its log, and what wakes the loop. */
+  #openLines(resources: AsyncDisposableStack): Lines {
+    const { transport, services, guarantee, transactionalId } = this.#parts
+    const { prefetchBytes, transactionTimeoutMs, heldBytes } = services.limits
+    const reader = resources.use(
+      transport.openReader({ isolation: 'read_committed', prefetchBytes }),
+    )
+    const transactional =
+      guarantee === 'exactly-once' ? { transactionalId, transactionTimeoutMs } : {}
+    const producer = resources.use(transport.openProducer(transactional))
+    const wakeup = new Wakeup()
+    resources.use(services.pause.onResume(() => wakeup.ring()))
+    return { reader, producer, wakeup, outputs: new Outputs(producer, { maxHeldBytes: heldBytes }) }
+  }
+
+  #newLoop(lines: Lines, purge: RepartitionPurge): UnitLoop {
+    const { unit, mode, share, transport, services, guarantee, steps } = this.#parts
+    const { clock, limits, pause, onEvent } = services
+    return new UnitLoop({
+      ...lines,
+      unit,
+      guarantee,
+      mode,
+      pause,
+      clock,
+      limits,
+      onEvent,
+      purge,
+      group: () => share.group,
+      steps: steps?.commit ?? (guarantee === 'exactly-once' ? EXACTLY_ONCE : AT_LEAST_ONCE),
+      releaseSteps: steps?.release ?? RELEASE,
+      commitOffsets: async (offsets, group) =>
+        group.generation < 0
+          ? await transport.admin.commitOffsets(group.groupId, offsets)
+          : await transport.admin.commitOffsets(group.groupId, offsets, group),
+    })
+  }
+
+  #unitServices({ reader, outputs, wakeup }: Lines): UnitServices {
+    const { services, mode, transactionalId } = this.#parts
+    const writer = { mode, transactionalId }
+    return { ...services, reader, outputs, writer, onWork: () => wakeup.ring() }
   }
 
   /** Takes tasks through the steps of a start, and begins them. */
