@@ -6,6 +6,7 @@ export default defineConfig({
     root: `${import.meta.dirname}/../..`,
     include: ['test/kafka/**/*.test.ts'],
     environment: 'node',
+    globalSetup: ['test/kafka/shared-cluster.ts'],
     pool: 'forks',
     fileParallelism: false,
     testTimeout: 60_000,

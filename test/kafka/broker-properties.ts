@@ -1,0 +1,116 @@
+/** What a test broker is told: its listeners, its folders, and who may do what. */
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+/** The ports of one node. */
+export interface NodePorts {
+  readonly plain: number
+  readonly controller: number
+  readonly secure: number
+}
+
+/** Who may do everything, over SASL_SSL with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. */
+export const SUPER_USER = { username: 'ann', password: 'ann-secret' } as const
+/** Who has no rights but those that a test gives. */
+export const PLAIN_USER = { username: 'bob', password: 'bob-secret' } as const
+
+const run = promisify(execFile)
+
+interface Place {
+  readonly node: { readonly id: number; readonly ports: NodePorts; readonly home: string }
+  readonly all: readonly NodePorts[]
+  readonly secure: boolean
+  /** Where the certificate lies. */
+  readonly folder: string
+}
+
+/** The properties of one node of a cluster. */
+export function nodeProperties(place: Place): Readonly<Record<string, string>> {
+  const { node, all, secure } = place
+  const plain = `PLAINTEXT://127.0.0.1:${node.ports.plain}`
+  const shown = secure ? `${plain},SASL_SSL://127.0.0.1:${node.ports.secure}` : plain
+  const replicas = String(all.length)
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': String(node.id),
+    'controller.quorum.voters': all
+      .map((own, at) => `${at + 1}@127.0.0.1:${own.controller}`)
+      .join(),
+    listeners: `${shown},CONTROLLER://127.0.0.1:${node.ports.controller}`,
+    'advertised.listeners': shown,
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'log.dirs': join(node.home, 'data'),
+    'default.replication.factor': replicas,
+    'min.insync.replicas': all.length > 1 ? '2' : '1',
+    'offsets.topic.replication.factor': replicas,
+    'offsets.topic.num.partitions': '8',
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': all.length > 1 ? '2' : '1',
+    'transaction.state.log.num.partitions': '8',
+    'group.initial.rebalance.delay.ms': '0',
+    // Tests want short sessions, and transactions whose time is up to be aborted soon.
+    'group.min.session.timeout.ms': '500',
+    'transaction.abort.timed.out.transaction.cleanup.interval.ms': '500',
+    'auto.create.topics.enable': 'false',
+    'message.max.bytes': '33554432',
+    'replica.fetch.max.bytes': '33554432',
+    'socket.request.max.bytes': '209715200',
+    ...(all.length > 1 ? QUICK_TO_NOTICE : {}),
+    ...(secure ? security(place) : {}),
+  }
+}
+
+/** A dead node of three is noticed within seconds. */
+const QUICK_TO_NOTICE = {
+  'broker.session.timeout.ms': '3000',
+  'broker.heartbeat.interval.ms': '500',
+  'controller.quorum.election.timeout.ms': '1000',
+  'controller.quorum.fetch.timeout.ms': '2000',
+  'replica.lag.time.max.ms': '3000',
+}
+
+/** Arguments of the formatting tool that bring the users of SCRAM. */
+export function scramArguments(): readonly string[] {
+  return [SUPER_USER, PLAIN_USER].flatMap(({ username, password }) =>
+    ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+      '--add-scram',
+      `${mechanism}=[name=${username},password=${password}]`,
+    ]),
+  )
+}
+
+/** Makes a key and a certificate for 127.0.0.1 and localhost that signs itself; returns the certificate. */
+export async function writeCertificate(folder: string): Promise<string> {
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
+  const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost'
+  const subject = ['-subj', '/CN=localhost', '-addext', names, '-days', '30']
+  const files = ['-keyout', key, '-out', certificate]
+  await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...subject, ...files])
+  const text = await readFile(certificate, 'utf8')
+  await writeFile(join(folder, 'keystore.pem'), (await readFile(key, 'utf8')) + text)
+  return text
+}
+
+function security({ folder }: Place): Readonly<Record<string, string>> {
+  const login = 'org.apache.kafka.common.security'
+  const users = [SUPER_USER, PLAIN_USER].map((user) => `user_${user.username}="${user.password}"`)
+  const of = (mechanism: string): string => `listener.name.sasl_ssl.${mechanism}.sasl.jaas.config`
+  const scram = `${login}.scram.ScramLoginModule required;`
+  return {
+    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
+    'ssl.keystore.type': 'PEM',
+    'ssl.keystore.location': join(folder, 'keystore.pem'),
+    [of('plain')]: `${login}.plain.PlainLoginModule required ${users.join(' ')};`,
+    [of('scram-sha-256')]: scram,
+    [of('scram-sha-512')]: scram,
+    // Tokens that nobody signed: what is tested is how a client brings one.
+    [of('oauthbearer')]:
+      `${login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";`,
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'super.users': `User:ANONYMOUS;User:${SUPER_USER.username}`,
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * Real Kafka brokers for tests: processes on loopback with ports and folders of their own, in KRaft
+ * mode, one node or three. A node can be stopped, killed as by kill -9, halted (SIGSTOP) and started
+ * again on what it had.
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { promisify } from 'node:util'
+import { brokerAnswers } from './broker-ready.ts'
+import {
+  nodeProperties,
+  scramArguments,
+  writeCertificate,
+  type NodePorts,
+} from './broker-properties.ts'
+import { kafkaProgram, type KafkaVersion } from './program.ts'
+
+/** How a cluster is to be. */
+export interface ClusterOptions {
+  /** Default 4.1.0. */
+  readonly version?: KafkaVersion
+  /** Default 1. */
+  readonly nodes?: 1 | 3
+  /** Beside or instead of the usual properties of every node. */
+  readonly properties?: Readonly<Record<string, string>>
+  /** Whether there is a SASL_SSL listener too, with the users of broker-properties.ts and ACLs. */
+  readonly secure?: boolean
+}
+
+/** Milliseconds a node may take until it answers. */
+const READY_MS = 90_000
+const run = promisify(execFile)
+
+/** A cluster of brokers that ends when it is disposed of, or with this process. */
+export class TestCluster implements AsyncDisposable {
+  /** host:port of each node, in the order of their numbers. */
+  readonly brokers: readonly string[]
+  /** The same of the SASL_SSL listeners; empty where there are none. */
+  readonly secureBrokers: readonly string[]
+  /** The certificate, PEM, that signs the SASL_SSL listeners. */
+  readonly ca: string
+  readonly nodes: readonly BrokerNode[]
+  readonly #folder: string
+
+  private constructor(folder: string, nodes: readonly BrokerNode[], ca: string) {
+    this.#folder = folder
+    this.nodes = nodes
+    this.ca = ca
+    this.brokers = nodes.map(({ ports }) => `127.0.0.1:${ports.plain}`)
+    this.secureBrokers = ca === '' ? [] : nodes.map(({ ports }) => `127.0.0.1:${ports.secure}`)
+  }
+
+  /** Formats and starts all nodes; resolves when each answers. */
+  static async start(options: ClusterOptions = {}): Promise<TestCluster> {
+    const program = await kafkaProgram(options.version ?? '4.1.0')
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
+    const ports = await freePorts(options.nodes ?? 1)
+    const secure = options.secure === true
+    const ca = secure ? await writeCertificate(folder) : ''
+    const clusterId = randomBytes(16).toString('base64url')
+    const nodes = ports.map((own, at) => {
+      const home = join(folder, `node-${at + 1}`)
+      return new BrokerNode({ id: at + 1, ports: own, home, program })
+    })
+    const cluster = new TestCluster(folder, nodes, ca)
+    try {
+      await Promise.all(
+        nodes.map(async (node) => {
+          const properties = nodeProperties({ node, all: ports, secure, folder })
+          await node.format(clusterId, { ...properties, ...options.properties }, secure)
+          await node.start()
+        }),
+      )
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]()
+      throw error
+    }
+    return cluster
+  }
+
+  /** The node of that number, from 1. */
+  node(id: number): BrokerNode {
+    const node = this.nodes[id - 1]
+    if (node === undefined) throw new RangeError(`there is no node ${id}`)
+    return node
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()))
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+interface NodeSetting {
+  readonly id: number
+  readonly ports: NodePorts
+  readonly home: string
+  readonly program: string
+}
+
+/** One broker, which is its own controller too. */
+export class BrokerNode {
+  readonly id: number
+  readonly ports: NodePorts
+  readonly home: string
+  readonly #program: string
+  #child: ChildProcess | undefined
+
+  constructor({ id, ports, home, program }: NodeSetting) {
+    this.id = id
+    this.ports = ports
+    this.home = home
+    this.#program = program
+  }
+
+  /** Writes the node's properties and its empty storage. */
+  async format(
+    clusterId: string,
+    properties: Readonly<Record<string, string>>,
+    secure: boolean,
+  ): Promise<void> {
+    await mkdir(this.home, { recursive: true })
+    const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}`)
+    await writeFile(this.#file('server.properties'), `${lines.join('\n')}\n`)
+    await writeFile(this.#file('log4j2.xml'), LOG4J2)
+    await writeFile(this.#file('log4j.properties'), LOG4J1)
+    const scram = secure ? scramArguments() : []
+    const format = ['format', '-t', clusterId, '-c', this.#file('server.properties'), ...scram]
+    await run('java', [...this.#java(), 'kafka.tools.StorageTool', ...format])
+  }
+
+  /** Starts the process, again where it was ended; resolves when it answers. */
+  async start(): Promise<void> {
+    const out = openSync(this.#file('out.txt'), 'a')
+    const command = [...this.#java(), 'kafka.Kafka', this.#file('server.properties')]
+    const child = spawn('java', command, { stdio: ['ignore', out, out] })
+    closeSync(out)
+    this.#child = child
+    const endWithUs = (): void => void child.kill('SIGKILL')
+    process.once('exit', endWithUs)
+    child.once('exit', () => process.off('exit', endWithUs))
+    const answers = await brokerAnswers(this.ports.plain, READY_MS, () => child.exitCode === null)
+    if (answers) return
+    await this.kill()
+    const said = await readFile(this.#file('out.txt'), 'utf8')
+    throw new Error(`Kafka node ${this.id} did not start:\n${said.slice(-4000)}`)
+  }
+
+  /** Ends the process as an operator does: leaders move away first. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  /** Ends the process as kill -9 does. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** Halts the process, whose sockets stay open and say nothing. */
+  halt(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  /** Lets a halted process go on. */
+  resume(): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  /** What the broker wrote to its log so far. */
+  async said(): Promise<string> {
+    return await readFile(this.#file('out.txt'), 'utf8')
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child
+    this.#child = undefined
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    await ended
+  }
+
+  #file(name: string): string {
+    return join(this.home, name)
+  }
+
+  /** Small and quick to start: many brokers share few cores. */
+  #java(): readonly string[] {
+    return [
+      '-Xmx512m',
+      '-XX:+UseSerialGC',
+      '-XX:TieredStopAtLevel=1',
+      '-Xshare:auto',
+      `-Dlog4j2.configurationFile=${this.#file('log4j2.xml')}`,
+      `-Dlog4j.configuration=file:${this.#file('log4j.properties')}`,
+      '-cp',
+      join(this.#program, '*'),
+    ]
+  }
+}
+
+/** Ports that nobody listens on just now; all are held until the last is found, so that they differ. */
+async function freePorts(nodes: number): Promise<readonly NodePorts[]> {
+  const held: Server[] = []
+  const one = async (): Promise<number> => {
+    const server = createServer().listen(0, '127.0.0.1')
+    held.push(server)
+    await once(server, 'listening')
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('no port')
+    return address.port
+  }
+  const ports: NodePorts[] = []
+  for (let node = 0; node < nodes; node += 1) {
+    ports.push({ plain: await one(), controller: await one(), secure: await one() })
+  }
+  await Promise.all(
+    held.map(async (server) => {
+      server.close()
+      await once(server, 'close')
+    }),
+  )
+  return ports
+}
+
+/** Of Kafka 4. */
+const LOG4J2 = `<Configuration status="error"><Appenders><Console name="out"><PatternLayout pattern="%d %p %c{1} %m%n"/></Console></Appenders>
+<Loggers><Root level="warn"><AppenderRef ref="out"/></Root></Loggers></Configuration>
+`
+/** Of Kafka 3. */
+const LOG4J1 = `log4j.rootLogger=WARN, out
+log4j.appender.out=org.apache.log4j.ConsoleAppender
+log4j.appender.out.layout=org.apache.log4j.PatternLayout
+log4j.appender.out.layout.ConversionPattern=%d %p %c{1} %m%n
+`

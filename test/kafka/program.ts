@@ -1,0 +1,59 @@
+/**
+ * The class path of a Kafka broker, fetched from Maven Central by `mvn`, once, and kept outside the
+ * tree: in MILLRACE_KAFKA_CACHE, or in the user's cache.
+ */
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+/** The versions of Kafka that millrace is tested with. */
+export type KafkaVersion = '4.1.0' | '3.9.1'
+
+const run = promisify(execFile)
+
+/** The folder with the jars of a version, fetched where it is not there yet. */
+export async function kafkaProgram(version: KafkaVersion): Promise<string> {
+  const cache = cacheFolder()
+  const folder = join(cache, `kafka-${version}`)
+  if (existsSync(folder)) return folder
+  await mkdir(cache, { recursive: true })
+  const fetching = await mkdtemp(join(cache, 'fetching-'))
+  try {
+    await writeFile(join(fetching, 'pom.xml'), pom(version))
+    const jars = join(fetching, 'jars')
+    const goal = ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${jars}`]
+    await run('mvn', goal, { cwd: fetching })
+    // Whole or not at all. Another run may have been quicker.
+    if (!existsSync(folder)) await rename(jars, folder)
+  } finally {
+    await rm(fetching, { recursive: true, force: true })
+  }
+  return folder
+}
+
+function cacheFolder(): string {
+  const own = process.env['MILLRACE_KAFKA_CACHE']
+  if (own !== undefined && own !== '') return own
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'millrace')
+}
+
+function pom(version: KafkaVersion): string {
+  // 3.9 brings a binding of its log itself.
+  const binding = ['org.apache.logging.log4j', 'log4j-slf4j-impl', '2.24.3']
+  const artifacts = [
+    ['org.apache.kafka', 'kafka_2.13', version],
+    ['org.apache.kafka', 'kafka-tools', version],
+    ...(version === '4.1.0' ? [binding] : []),
+  ]
+  const dependencies = artifacts.map(
+    ([group, artifact, of]) =>
+      `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${of}</version></dependency>`,
+  )
+  return `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>millrace</groupId><artifactId>broker</artifactId><version>1</version>
+<dependencies>${dependencies.join('\n')}</dependencies></project>
+`
+}
