@@ -34,6 +34,7 @@ import {
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
+  moveToSlot,
   type TimeSlots,
 } from './time-slots.ts'
 import { TimedFace, type TimedStoreParts } from './timed-face.ts'
@@ -88,9 +89,9 @@ class TypedRows<K, V> extends TimedFace<K, V> implements JoinWindowStore<K, V> {
     const to = Math.min(toMs, observedMs)
     const found: ValueAndTimestamp<V>[] = []
     if (from > to) return found
-    const body = this.key.serialize(key)
+    const entry = this.#firstPage(this.key.serialize(key), from)
     for (let slot = Math.floor(from / slotMs); slot * slotMs <= to; slot++) {
-      const entry = this.#firstPage(body, slot * slotMs)
+      moveToSlot(entry, slot)
       const first = this.bytes.get(entry)
       if (first === undefined) continue
       this.#collect(first, { from, to, found })
@@ -107,18 +108,27 @@ class TypedRows<K, V> extends TimedFace<K, V> implements JoinWindowStore<K, V> {
     const entry = this.#firstPage(this.key.serialize(key), timestamp)
     const bytes = this.value.serialize(value)
     if (!this.times.admit(timestamp, this.bytes)) return false
-    const first = this.bytes.get(entry) ?? emptyPage(1)
+    const text = entry.toString('latin1')
+    const first = this.bytes.get(text)
+    if (first === undefined && newPageBytes(bytes) <= PAGE_BYTES) {
+      this.bytes.insert(text, newPage(1, { timestamp, sequence: 1, value: bytes }))
+      return true
+    }
+    return this.#append(entry, first ?? emptyPage(1), { timestamp, value: bytes })
+  }
+
+  #append(entry: Buffer, first: Buffer, { timestamp, value }: Omit<Row, 'sequence'>): true {
     const last = pagesOf(first) - 1
     const cell = last === 0 ? first : (this.bytes.get(withPage(entry, last)) ?? emptyPage(0))
-    if (hasRoom(cell, last, bytes.length)) {
-      const row = { timestamp, sequence: nextSequence(cell, last), value: bytes }
+    if (hasRoom(cell, last, value.length)) {
+      const row = { timestamp, sequence: nextSequence(cell, last), value }
       this.bytes.put(withPage(entry, last), withRow(cell, row))
       return true
     }
     const page = last + 1
     this.bytes.put(entry, withPages(first, page + 1))
-    const row = { timestamp, sequence: page * PAGE_ROWS + 1, value: bytes }
-    this.bytes.put(withPage(entry, page), withRow(emptyPage(0), row))
+    const row = { timestamp, sequence: page * PAGE_ROWS + 1, value }
+    this.bytes.insert(withPage(entry, page), newPage(0, row))
     return true
   }
 
@@ -201,15 +211,32 @@ function rowEnd(cell: Buffer, at: number): number {
   return at + ROW_HEAD_BYTES + cell.readInt32BE(at + 12)
 }
 
-function withRow(cell: Buffer, { timestamp, sequence, value }: Row): Buffer {
-  const longer = Buffer.allocUnsafe(cell.length + ROW_HEAD_BYTES + value.length)
-  cell.copy(longer)
-  longer.writeInt32BE(Math.max(sequence, cell.readInt32BE(4)), 4)
-  writeInt64(longer, timestamp, cell.length)
-  longer.writeInt32BE(sequence, cell.length + 8)
-  longer.writeInt32BE(value.length, cell.length + 12)
-  value.copy(longer, cell.length + ROW_HEAD_BYTES)
+function withRow(cell: Buffer, row: Row): Buffer {
+  const longer = Buffer.allocUnsafe(cell.length + ROW_HEAD_BYTES + row.value.length)
+  longer.set(cell)
+  longer.writeInt32BE(Math.max(row.sequence, cell.readInt32BE(4)), 4)
+  writeRow(longer, cell.length, row)
   return longer
+}
+
+/** A page with one row, in one piece: most pages of a join that meets once never get another. */
+function newPage(pages: number, row: Row): Buffer {
+  const cell = Buffer.allocUnsafe(newPageBytes(row.value))
+  cell.writeUInt32BE(pages, 0)
+  cell.writeInt32BE(row.sequence, 4)
+  writeRow(cell, PAGE_HEAD_BYTES, row)
+  return cell
+}
+
+function newPageBytes(value: Buffer): number {
+  return PAGE_HEAD_BYTES + ROW_HEAD_BYTES + value.length
+}
+
+function writeRow(cell: Buffer, at: number, { timestamp, sequence, value }: Row): void {
+  writeInt64(cell, timestamp, at)
+  cell.writeInt32BE(sequence, at + 8)
+  cell.writeInt32BE(value.length, at + 12)
+  cell.set(value, at + ROW_HEAD_BYTES)
 }
 
 // ----------------------------------------------------------------------------------- the changelog
@@ -218,7 +245,7 @@ function withRow(cell: Buffer, { timestamp, sequence, value }: Row): Buffer {
 function* changes({ store, key: entry, cell, before }: SealedCell): Generator<ChangelogWrite> {
   if (isTimes(entry) || typeof cell === 'number') return
   const body = entry.subarray(SLOT_BYTES, pageStart(entry))
-  for (let at = before(entry)?.length ?? PAGE_HEAD_BYTES; at < cell.length;) {
+  for (let at = before()?.length ?? PAGE_HEAD_BYTES; at < cell.length;) {
     const end = rowEnd(cell, at)
     const timestamp = readInt64(cell, at)
     // Timestamp and sequence stand side by side, as in the record's key.

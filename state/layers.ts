@@ -170,15 +170,16 @@ export class TaskState implements AsyncDisposable {
   }
 
   *#changes(layers: readonly (readonly [StoreLayers, Layer])[]): Generator<ChangelogWrite> {
-    for (const [{ name, committed }, layer] of layers) {
-      const layout = this.#layouts.get(name)
+    for (const [store, layer] of layers) {
+      const layout = this.#layouts.get(store.name)
       if (layout === undefined) {
-        for (const [text, cell] of layer) yield changelogWrite(name, text, cell)
+        for (const [text, cell] of layer) yield changelogWrite(store.name, text, cell)
         continue
       }
-      const before = (key: Buffer): Buffer | undefined => committed.get(key)
       for (const [text, cell] of layer) {
-        const sealed = { store: name, key: Buffer.from(text, 'latin1'), cell, before }
+        const key = Buffer.from(text, 'latin1')
+        const before = (): Buffer | undefined => store.committedBefore(text)
+        const sealed = { store: store.name, key, cell, before }
         // Not yield*, which is several times slower for the one change that there mostly is.
         for (const change of layout.changes(sealed)) yield change
       }

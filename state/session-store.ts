@@ -249,7 +249,7 @@ function compareSpans(a: Span, b: Span): number {
 
 function* changes({ store, key: entry, cell, before }: SealedCell): Generator<ChangelogWrite> {
   if (isTimes(entry)) return
-  const committed = before(entry)
+  const committed = before()
   const old = new Map<string, PackedSession>()
   for (const one of committed === undefined ? [] : unpack(committed)) old.set(spanText(one), one)
   for (const session of typeof cell === 'number' ? [] : unpack(cell)) {

@@ -24,11 +24,14 @@ export type Cell = Buffer | number
 /** Cells by the latin1 text of their keys, in the order of their first write. */
 export type Layer = ReadonlyMap<string, Cell>
 
+/** A key as bytes, or as their latin1 text, which is what the layers go by: for who asks for one more than once. */
+export type StoreKey = Buffer | string
+
 /** What can be asked of a store as bytes. `keyStart` is where the key begins in `key`: a serde's prefix is not part of it. */
 export interface ReadableStore {
   readonly name: string
   /** The newest value. The buffer is shared: never change it. */
-  get(key: Buffer, keyStart?: number): Buffer | undefined
+  get(key: StoreKey, keyStart?: number): Buffer | undefined
   /** A snapshot as of the call, ascending, keys without the store's prefix. Costs one pass over the layers. */
   range(range: KeyRange): AsyncIterable<readonly [Buffer, Buffer]>
 }
@@ -36,9 +39,9 @@ export interface ReadableStore {
 /** A store as bytes, as its task sees it: reads see what was written in this commit or before. */
 export interface LayeredStore extends ReadableStore {
   /** Keeps `value` as it is: the caller hands it over and does not change it any more. */
-  put(key: Buffer, value: Buffer, keyStart?: number): void
+  put(key: StoreKey, value: Buffer, keyStart?: number): void
   /** `put` of a key that is in no layer and not in the database: if it is deleted before the seal, no trace is left. */
-  insert(key: Buffer, value: Buffer, keyStart?: number): void
+  insert(key: StoreKey, value: Buffer, keyStart?: number): void
   /** `timestamp` becomes that of the changelog's tombstone, milliseconds since 1970. */
   delete(key: Buffer, timestamp: number, keyStart?: number): void
   /** The same store without what may still be aborted: for readers other than the task. */
@@ -63,8 +66,10 @@ export class StoreLayers implements LayeredStore {
   #emptyFrom: string | undefined
   #live = new Map<string, Cell>()
   /** Keys of the live layer that nothing below holds. */
-  readonly #inserted = new Set<string>()
+  #inserted = new Set<string>()
   #sealed: Map<string, Cell> | undefined
+  /** Keys of the sealed layer that nothing below holds. */
+  #sealedInserted: ReadonlySet<string> = new Set()
   #committed = new Map<string, Cell>()
   #frozen: Layer | undefined
 
@@ -86,8 +91,8 @@ export class StoreLayers implements LayeredStore {
     this.#layout = options.layout
   }
 
-  get(key: Buffer, keyStart = 0): Buffer | undefined {
-    const text = key.toString('latin1', keyStart)
+  get(key: StoreKey, keyStart = 0): Buffer | undefined {
+    const text = textOf(key, keyStart)
     let cell = this.#live.get(text)
     if (cell === undefined && this.#sealed !== undefined) cell = this.#sealed.get(text)
     if (cell !== undefined) return typeof cell === 'number' ? undefined : cell
@@ -107,12 +112,12 @@ export class StoreLayers implements LayeredStore {
     return stored
   }
 
-  put(key: Buffer, value: Buffer, keyStart = 0): void {
-    this.#set(key.toString('latin1', keyStart), value)
+  put(key: StoreKey, value: Buffer, keyStart = 0): void {
+    this.#set(textOf(key, keyStart), value)
   }
 
-  insert(key: Buffer, value: Buffer, keyStart = 0): void {
-    const text = key.toString('latin1', keyStart)
+  insert(key: StoreKey, value: Buffer, keyStart = 0): void {
+    const text = textOf(key, keyStart)
     // A key that this commit deleted is below all the same: its deletion must not be forgotten.
     if (!this.#live.has(text)) this.#inserted.add(text)
     this.#set(text, value)
@@ -136,7 +141,7 @@ export class StoreLayers implements LayeredStore {
   get committed(): ReadableStore {
     return {
       name: this.name,
-      get: (key, keyStart = 0) => this.#committedAt(key.toString('latin1', keyStart)),
+      get: (key, keyStart = 0) => this.#committedAt(textOf(key, keyStart)),
       range: (range) => this.#merged([this.#frozen, this.#committed], range),
     }
   }
@@ -158,8 +163,14 @@ export class StoreLayers implements LayeredStore {
     const sealed = this.#live
     this.#sealed = sealed
     this.#live = new Map()
-    this.#inserted.clear()
+    this.#sealedInserted = this.#inserted
+    this.#inserted = new Set()
     return sealed
+  }
+
+  /** What is committed under a key of the sealed layer. */
+  committedBefore(text: string): Buffer | undefined {
+    return this.#sealedInserted.has(text) ? undefined : this.#committedAt(text)
   }
 
   /** Sealed joins committed. */
@@ -262,6 +273,10 @@ export class StoreLayers implements LayeredStore {
     key.write(text, this.prefix.length, 'latin1')
     return key
   }
+}
+
+function textOf(key: StoreKey, keyStart: number): string {
+  return typeof key === 'string' ? key : key.toString('latin1', keyStart)
 }
 
 function cellBytes(text: string, cell: Cell): number {

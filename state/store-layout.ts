@@ -23,7 +23,7 @@ export interface SealedCell {
   readonly key: Buffer
   readonly cell: Cell
   /** What was committed there. */
-  readonly before: ReadEntry
+  readonly before: () => Buffer | undefined
 }
 
 /** What a changelog's records are turned back with. */

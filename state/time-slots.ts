@@ -30,6 +30,8 @@ export interface TimeSlots {
 export const SLOT_BYTES = 9
 
 const TIMES = Buffer.of(0)
+/** As text, for it is asked for with every record. */
+const TIMES_TEXT = TIMES.toString('latin1')
 const STEP_TIME = Buffer.of(0, 1)
 const ENTRY = 0x01
 const NO_TIMES: Times = Object.freeze({ observedMs: -1, expiryMs: -1 })
@@ -91,7 +93,7 @@ export class StoreTimes {
     const observedMs = Math.max(before.observedMs, timeMs)
     const expiryMs = this.#held(observedMs, before.expiryMs)
     if (observedMs > before.observedMs || expiryMs > before.expiryMs) {
-      bytes.put(TIMES, timesBytes({ observedMs, expiryMs }))
+      bytes.put(TIMES_TEXT, timesBytes({ observedMs, expiryMs }))
     }
     return timeMs >= liveFrom(expiryMs, this.#slots)
   }
@@ -102,7 +104,7 @@ export class StoreTimes {
   }
 
   #times(): Times {
-    const cell = this.#bytes.get(TIMES)
+    const cell = this.#bytes.get(TIMES_TEXT)
     if (cell !== this.#cell) {
       this.#cell = cell
       this.#read = timesOf(cell)
@@ -131,6 +133,11 @@ export function slotKey(timeMs: number, { slotMs }: TimeSlots, bodyBytes = 0): B
   key.writeUInt8(ENTRY, 0)
   writeInt64(key, Math.floor(timeMs / slotMs), 1)
   return key
+}
+
+/** Makes the key of an entry that of the same one in another slot. */
+export function moveToSlot(key: Buffer, slot: number): void {
+  writeInt64(key, slot, 1)
 }
 
 /** Whether a layer's key is one of the times and not of an entry. */
