@@ -74,15 +74,24 @@ export class KafkaCluster implements AsyncDisposable {
 
   /** Asks whichever broker answers, on the control lane, and tries others until the deadline. Rejects with the last error. */
   async askAny<Q, R>(
-    [api, request]: readonly [Api<Q, R>, Q],
+    question: readonly [Api<Q, R>, Q],
     options: CallOptions & Pick<RequestOptions, 'version'> = {},
   ): Promise<R> {
     const { deadlineMs = this.limits.callDeadlineMs, signal } = options
-    return await withPatience({ ...this.#patience, deadlineMs, signal }, async (leftMs) => {
-      const connection = await this.#anyConnection(signal)
-      const own = Math.min(leftMs, this.limits.requestDeadlineMs)
-      return await connection.request(api, request, { ...options, deadlineMs: own })
-    })
+    return await withPatience({ ...this.#patience, deadlineMs, signal }, (leftMs) =>
+      this.askAnyOnce(question, { ...options, deadlineMs: leftMs }),
+    )
+  }
+
+  /** As `askAny`, for requests that may not be sent twice. */
+  async askAnyOnce<Q, R>(
+    [api, request]: readonly [Api<Q, R>, Q],
+    options: CallOptions & Pick<RequestOptions, 'version'> = {},
+  ): Promise<R> {
+    const connection = await this.#anyConnection(options.signal)
+    const { requestDeadlineMs } = this.limits
+    const deadlineMs = Math.min(options.deadlineMs ?? requestDeadlineMs, requestDeadlineMs)
+    return await connection.request(api, request, { ...options, deadlineMs })
   }
 
   /** Asks a node on the control lane; nothing is tried again. */
