@@ -6,7 +6,7 @@ import { ADD_PARTITIONS_TO_TXN } from '../../transport/kafka/api/add-partitions-
 import { ADD_OFFSETS_TO_TXN } from '../../transport/kafka/api/add-offsets-to-txn.ts'
 import { END_TXN } from '../../transport/kafka/api/end-txn.ts'
 import { INIT_PRODUCER_ID } from '../../transport/kafka/api/init-producer-id.ts'
-import { PRODUCE } from '../../transport/kafka/api/produce.ts'
+import { PRODUCE, type ProduceRequest } from '../../transport/kafka/api/produce.ts'
 import { TXN_OFFSET_COMMIT } from '../../transport/kafka/api/txn-offset-commit.ts'
 import { askLeaders } from '../../transport/kafka/by-leader.ts'
 import { KafkaCluster } from '../../transport/kafka/cluster.ts'
@@ -45,7 +45,7 @@ async function append(place: TopicPartition, count: number, by = NOBODY): Promis
   const records = builder.seal({ ...stamp, ...by, transactional })
   const [answer] = await askLeaders(cluster, [place], {
     api: PRODUCE,
-    request: () => ({
+    request: (): ProduceRequest => ({
       transactionalId: by.transactionalId,
       acks: -1,
       timeoutMs: 10_000,

@@ -10,7 +10,7 @@ import { deletionOutOfRange } from '../log-errors.ts'
 import type { Isolation, LogEnd } from '../transport.ts'
 import { byTopic } from './api/api.ts'
 import { DELETE_RECORDS } from './api/delete-records.ts'
-import { EARLIEST, LATEST, LIST_OFFSETS } from './api/list-offsets.ts'
+import { EARLIEST, LATEST, LIST_OFFSETS, type ListOffsetsRequest } from './api/list-offsets.ts'
 import { askLeaders } from './by-leader.ts'
 import type { KafkaCluster } from './cluster.ts'
 
@@ -20,12 +20,11 @@ export async function endsOf(
   partitions: readonly TopicPartition[],
   { end, isolation }: { readonly end: LogEnd; readonly isolation: Isolation },
 ): Promise<readonly Offset[]> {
-  const level = isolation === 'read_committed' ? 1 : 0
   const timestamp = end === 'earliest' ? EARLIEST : LATEST
   const answers = await askLeaders(cluster, partitions, {
     api: LIST_OFFSETS,
-    request: (those) => ({
-      isolation: level,
+    request: (those): ListOffsetsRequest => ({
+      isolation: isolation === 'read_committed' ? 1 : 0,
       topics: byTopic(
         those.map(({ of, leader }) => {
           return { ...of, currentLeaderEpoch: leader.leaderEpoch, timestamp }

@@ -27,7 +27,7 @@ export interface Led<T> {
 export interface LeaderQuestion<T extends TopicPartition, Q, A extends LeaderAnswer> {
   readonly api: Api<Q, { readonly partitions: readonly A[] }>
   /** The request for those that one broker leads. */
-  readonly request: (those: readonly Led<T>[]) => NoInfer<Q>
+  readonly request: (those: readonly Led<T>[]) => Q
 }
 
 /** The answers in the order asked. Rejects with MILLRACE_UNKNOWN_PARTITION, or what the first partition that failed was refused for. */
