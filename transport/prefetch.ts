@@ -26,6 +26,7 @@ import {
 import { TransportError } from './errors.ts'
 import { logClosed } from './log-errors.ts'
 import { PrefetchedCursor } from './prefetched-cursor.ts'
+import { ReadySignal } from './ready-signal.ts'
 import type {
   Cursor,
   FetchedBatch,
@@ -80,23 +81,16 @@ export interface PrefetchOptions extends ReaderOptions {
   readonly onClose?: () => void
 }
 
-interface Waiter {
-  wake(): void
-  fail(error: Error): void
-}
-
 /** Fetches ahead from a PartitionSource. */
 export class PrefetchingReader implements Reader {
   readonly #options: PrefetchOptions
   readonly #cursors = new Map<string, PrefetchedCursor>()
-  readonly #waiters = new Set<Waiter>()
+  readonly #ready = new ReadySignal()
   readonly #inFlight = new Set<Promise<void>>()
   readonly #retries = new Map<PrefetchedCursor, Timer>()
   readonly #closing = new AbortController()
   #bufferedBytes = 0
   #reservedBytes = 0
-  /** Whether something happened since `ready` last resolved. */
-  #news = false
 
   constructor(options: PrefetchOptions) {
     this.#options = options
@@ -127,31 +121,7 @@ export class PrefetchingReader implements Reader {
   }
 
   ready(signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted === true) return Promise.reject(asError(signal.reason))
-    if (this.#closing.signal.aborted) return Promise.reject(logClosed('reader'))
-    if (this.#news) {
-      this.#news = false
-      return Promise.resolve()
-    }
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => waiter.fail(asError(signal?.reason))
-      const settle = (): void => {
-        this.#waiters.delete(waiter)
-        signal?.removeEventListener('abort', onAbort)
-      }
-      const waiter: Waiter = {
-        wake: () => {
-          settle()
-          resolve()
-        },
-        fail: (error) => {
-          settle()
-          reject(error)
-        },
-      }
-      this.#waiters.add(waiter)
-      signal?.addEventListener('abort', onAbort, { once: true })
-    })
+    return this.#ready.wait(signal)
   }
 
   readAt(at: PartitionOffset, signal?: AbortSignal): Promise<FoundRecord | undefined> {
@@ -165,7 +135,7 @@ export class PrefetchingReader implements Reader {
     const closed = logClosed('reader')
     this.#closing.abort(closed)
     for (const cursor of this.#cursors.values()) cursor.close()
-    for (const waiter of this.#waiters) waiter.fail(closed)
+    this.#ready.close(closed)
     await Promise.all(this.#inFlight)
     this.#options.onClose?.()
   }
@@ -228,7 +198,7 @@ export class PrefetchingReader implements Reader {
       cursor.push(batch)
       this.#bufferedBytes += batch.sizeBytes
     }
-    if (moved || batch !== undefined) this.#announce()
+    if (moved || batch !== undefined) this.#ready.announce()
   }
 
   #refused(cursor: PrefetchedCursor, error: Error): void {
@@ -246,13 +216,13 @@ export class PrefetchingReader implements Reader {
       return
     }
     cursor.failure = error
-    this.#announce()
+    this.#ready.announce()
   }
 
   #taken(cursor: PrefetchedCursor, batch: FetchedBatch): void {
     this.#bufferedBytes -= batch.sizeBytes
     // A caller that takes one batch of two and then waits must be woken for the second.
-    if (!cursor.isEmpty || cursor.failure !== undefined) this.#announce()
+    if (!cursor.isEmpty || cursor.failure !== undefined) this.#ready.announce()
     this.#pump()
   }
 
@@ -262,13 +232,5 @@ export class PrefetchingReader implements Reader {
     this.#retries.get(cursor)?.cancel()
     this.#retries.delete(cursor)
     this.#pump()
-  }
-
-  #announce(): void {
-    if (this.#waiters.size === 0) {
-      this.#news = true
-      return
-    }
-    for (const waiter of this.#waiters) waiter.wake()
   }
 }
