@@ -51,6 +51,22 @@ it('a commit that is asked for again is answered as it came out, by the same hol
   await first[Symbol.asyncDispose]()
 })
 
+it('a topic that is made or deleted for a second time by the same question is no error', async () => {
+  await using log = await hold('topics')
+  const broker = new LocalBroker(log)
+  const make = { topic: TOPIC, partitions: 1, topicId: 'its-id' }
+  await broker.ask('createTopic', make)
+  await broker.ask('createTopic', make)
+  await expect(broker.ask('createTopic', { ...make, topicId: 'another' })).rejects.toMatchObject({
+    code: 'MILLRACE_TOPIC_EXISTS',
+  })
+  const remove = { topic: TOPIC, topicId: 'its-id' }
+  await broker.ask('deleteTopic', remove)
+  await broker.ask('createTopic', { ...make, topicId: 'its-successor' })
+  await broker.ask('deleteTopic', remove)
+  expect(broker.topic(TOPIC)?.topicId).toBe('its-successor')
+})
+
 it('records after an append whose answer was lost are not taken for it', async () => {
   await using log = await hold('appends')
   const broker = new LocalBroker(log)

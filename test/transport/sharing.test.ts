@@ -131,6 +131,8 @@ describe('a holder that is stopped', () => {
     const folder = newFolder()
     const holder = spawn(process.execPath, [HOLDER, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
     await once(holder.stdout, 'data')
+    // Whatever becomes of the test: a stopped process would stay.
+    await using _killed = { [Symbol.asyncDispose]: async () => void holder.kill('SIGKILL') }
     {
       await using guest = await openShared(folder, { holderDeadlineMs: 200, handshakeMs: 50 })
       await guest.admin.createTopics([{ topic: TOPIC, partitions: 1 }])
@@ -145,6 +147,8 @@ describe('a holder that is stopped', () => {
       put(transactional, ['lost'])
       await transactional.flush()
       holder.kill('SIGSTOP')
+      const signal = AbortSignal.timeout(100)
+      await expect(openShared(folder, { signal })).rejects.toMatchObject({ name: 'TimeoutError' })
       const unreachable = { code: 'MILLRACE_LOG_UNREACHABLE', kind: 'retriable' }
       const commit = transactional.commit()
       await expect(guest.admin.describeTopics()).rejects.toMatchObject(unreachable)
@@ -192,6 +196,9 @@ describe('members of a group in several processes', () => {
       members.every(({ events }) => events.some((event) => event.startsWith('lost'))),
     )
     await closing
+    expect(
+      members.flatMap(({ events }) => events.filter((event) => event.startsWith('lost'))),
+    ).toHaveLength(2)
     await group.settled(4, ...members)
     // What they were is nothing to the next holder.
     for (const metadata of before) {

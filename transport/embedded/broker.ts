@@ -157,6 +157,8 @@ export interface LogBroker extends PartitionSource {
   assertOpen(): void
   /** What is known of a topic; undefined where there is none. */
   topic(topic: Topic): TopicFacts | undefined
+  /** Calls `onChange` when another holder, who knows no members of groups, took the log over. Returns what ends that. */
+  watchHolder?(onChange: () => void): () => void
   ask<Q extends Question>(
     question: Q,
     request: Questions[Q]['request'],

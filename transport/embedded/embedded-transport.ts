@@ -60,10 +60,15 @@ export class EmbeddedTransport implements Transport {
   openMembership(options: MembershipOptions): Membership {
     const { broker, clock } = this.#parts
     broker.assertOpen()
-    const onClose = (): boolean => this.#opened.delete(membership)
+    const onClose = (): void => {
+      this.#opened.delete(membership)
+      unwatch?.()
+    }
     const coordinator = new BrokerCoordinator(broker)
     const parts = { coordinator, clock, admin: this.admin, onClose }
     const membership: Membership = new GroupMembership(options, parts)
+    // A new holder knows no members: asked for a join, it says so at once, and not only at a heartbeat.
+    const unwatch = broker.watchHolder?.(() => membership.requestRebalance())
     this.#opened.add(membership)
     return membership
   }

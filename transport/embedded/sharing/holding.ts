@@ -54,7 +54,8 @@ export async function findHolder(
   const since = clock.monotonic()
   let looksAtUnshared = 0
   for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, limits.electionRetryMs)) {
-    const found = (await served(options)) ?? (await held(options))
+    signal?.throwIfAborted()
+    const found = (await served(options, signal)) ?? (await held(options))
     if (found !== undefined) return found
     const holder = await readHolder(folder)
     const isUnshared = holder !== undefined && !holder.isSharing && isAlive(holder.pid)
@@ -69,9 +70,12 @@ export async function findHolder(
   }
 }
 
-async function served({ folder, ...options }: HoldingOptions): Promise<Holding | undefined> {
+async function served(
+  { folder: { path: folder }, ...options }: HoldingOptions,
+  signal: AbortSignal | undefined,
+): Promise<Holding | undefined> {
   const { durability = 'process' } = options.log
-  const broker = await RemoteBroker.connect({ ...options, folder: folder.path, durability })
+  const broker = await RemoteBroker.connect({ ...options, folder, durability, signal })
   return (
     broker && {
       broker,

@@ -42,6 +42,8 @@ export interface RemoteOptions {
   readonly buffers: BufferPool
   /** What the holder must give at least. */
   readonly durability: Durability
+  /** Ends the wait for its greeting. */
+  readonly signal: AbortSignal | undefined
 }
 
 interface Waiting {
@@ -85,7 +87,9 @@ export class RemoteBroker implements LogBroker, Disposable {
   static async connect(options: RemoteOptions): Promise<RemoteBroker | undefined> {
     return await withSocket(options.folder, async (path) => {
       const broker = new RemoteBroker(path, options)
-      const timer = options.clock.timer(options.limits.handshakeMs, () => broker[Symbol.dispose]())
+      const giveUp = (): void => broker[Symbol.dispose]()
+      const timer = options.clock.timer(options.limits.handshakeMs, giveUp)
+      options.signal?.addEventListener('abort', giveUp, { once: true })
       try {
         const welcome = await broker.#welcome.promise
         if (welcome === undefined) return undefined
@@ -94,6 +98,7 @@ export class RemoteBroker implements LogBroker, Disposable {
         throw heldWithoutSync(options.folder, welcome.pid)
       } finally {
         timer.cancel()
+        options.signal?.removeEventListener('abort', giveUp)
       }
     })
   }

@@ -50,6 +50,7 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
   /** In the order of the asking. */
   readonly #calls = new Set<Call>()
   readonly #watches = new Set<Watch>()
+  readonly #holderWatchers = new Set<() => void>()
   readonly #closing = new AbortController()
   #holding: Holding | undefined
   /** What is known of topics while nobody holds the log. */
@@ -119,6 +120,13 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
     return () => {
       this.#watches.delete(watch)
       watch.end()
+    }
+  }
+
+  watchHolder(onChange: () => void): () => void {
+    this.#holderWatchers.add(onChange)
+    return () => {
+      this.#holderWatchers.delete(onChange)
     }
   }
 
@@ -201,6 +209,7 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
     for (const call of this.#calls) if (call.sentTo === undefined) this.#send(call, holding)
     // What happened meanwhile was told to nobody.
     for (const watch of this.#watches) watch.onChange()
+    for (const run of this.#holderWatchers) run()
   }
 
   #lose(holding: Holding): void {
