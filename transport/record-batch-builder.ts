@@ -48,6 +48,7 @@ export class RecordBatchBuilder {
   #recordCount = 0
   #baseTimestamp = -1
   #maxTimestamp = -1
+  #compression = 0
   readonly #control: boolean
 
   constructor({ control = false }: { readonly control?: boolean } = {}) {
@@ -91,6 +92,24 @@ export class RecordBatchBuilder {
     this.#recordCount += 1
   }
 
+  /** The records so far as parts, without the header: what a codec compresses. Nothing may be appended afterwards. */
+  records(): readonly Buffer[] {
+    this.#flushScratch()
+    const [head, ...rest] = this.#parts
+    return head === undefined ? [] : [head.subarray(BATCH_HEADER_BYTES), ...rest]
+  }
+
+  /** Puts the compressed form of `records()` in their place. `compression` is its number in the attributes. */
+  replaceRecords(compressed: Buffer, compression: number): void {
+    this.#parts.splice(0, this.#parts.length, Buffer.alloc(BATCH_HEADER_BYTES), compressed)
+    this.#partBytes = BATCH_HEADER_BYTES + compressed.length
+    // The buffer that was filled is let go: its bytes lie in the compressed form now.
+    this.#scratch = Buffer.alloc(0)
+    this.#flushed = 0
+    this.#used = 0
+    this.#compression = compression
+  }
+
   /**
    * Stamps the batch and returns its parts, to be written one after the other. Nothing may be
    * appended afterwards; sealing again with another stamp gives the same parts with a new header.
@@ -104,7 +123,8 @@ export class RecordBatchBuilder {
     head.writeInt32BE(this.#partBytes - AT.leaderEpoch, AT.length)
     head[AT.magic] = 2
     const transactional = stamp.transactional ? ATTRIBUTE.transactional : 0
-    head.writeInt16BE(transactional | (this.#control ? ATTRIBUTE.control : 0), AT.attributes)
+    const control = this.#control ? ATTRIBUTE.control : 0
+    head.writeInt16BE(this.#compression | transactional | control, AT.attributes)
     head.writeInt32BE(this.#recordCount - 1, AT.lastOffsetDelta)
     writeLong(head, AT.baseTimestamp, this.#baseTimestamp)
     writeLong(head, AT.maxTimestamp, this.#maxTimestamp)
