@@ -83,7 +83,6 @@ export class BrokerConnection {
   readonly #ended = Promise.withResolvers<Error>()
   #abilities: BrokerAbilities | undefined
   #socket: Socket | undefined
-  #socketError: Error | undefined
   #endedWith: Error | undefined
   #correlationId = 0
   #isAuthenticating = false
@@ -297,10 +296,10 @@ export class BrokerConnection {
   #watch(socket: Socket): void {
     this.#socket = socket
     socket.on('error', (error) => {
-      this.#socketError = error
+      this.destroy(connectionProblem(this.address, this.#setting, error))
     })
     socket.on('close', () => {
-      this.destroy(connectionProblem(this.address, this.#setting, this.#socketError))
+      this.destroy(connectionProblem(this.address, this.#setting, undefined))
     })
     socket.on('end', () => {
       const problem = this.#frames.beginsAsTls
@@ -365,6 +364,10 @@ export class BrokerConnection {
     // kafkajs rejects as well, later and with less to say.
     what.catch(() => undefined)
     ended.catch(() => undefined)
-    await Promise.race([what, ended])
+    try {
+      await Promise.race([what, ended])
+    } catch (error) {
+      throw this.#endedWith ?? error
+    }
   }
 }

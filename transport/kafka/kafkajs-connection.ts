@@ -130,10 +130,11 @@ function plainOptions(
 }
 
 function tlsOptions(tls: KafkaTls, host: string): ConnectionOptions {
-  const { ca, cert, key, passphrase, serverName, verify = true } = tls
+  const { ca, cert, key, passphrase, serverName, verify = true, verifyName = true } = tls
   const name = serverName ?? (isIP(host) === 0 ? host : undefined)
   return {
     rejectUnauthorized: verify,
+    ...(verifyName ? {} : { checkServerIdentity: () => undefined }),
     ...(ca === undefined ? {} : { ca: typeof ca === 'string' ? ca : [...ca] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),

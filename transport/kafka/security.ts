@@ -11,6 +11,8 @@ export interface KafkaTls {
   readonly passphrase?: string
   /** The name that the certificate must bear, where it is not the host's. */
   readonly serverName?: string
+  /** False takes a trusted certificate for whatever name. Default true. */
+  readonly verifyName?: boolean
   /** False takes any certificate: for trials only. Default true. */
   readonly verify?: boolean
 }

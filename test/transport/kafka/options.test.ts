@@ -1,0 +1,174 @@
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../../../runtime/system-clock.ts'
+import {
+  parseBrokers,
+  readKafkaOptions,
+  type KafkaOptions,
+} from '../../../transport/kafka/kafka-options.ts'
+import { clientCredentials } from '../../../transport/kafka/oauth-token.ts'
+import { parseProperties } from '../../../transport/kafka/properties-file.ts'
+
+const clock = systemClock()
+const folder = await mkdtemp(join(tmpdir(), 'millrace-options-'))
+afterAll(() => rm(folder, { recursive: true }))
+
+async function fromFile(text: string, own: Partial<KafkaOptions> = {}): Promise<KafkaOptions> {
+  const propertiesFile = join(folder, 'client.properties')
+  await writeFile(propertiesFile, text)
+  return await readKafkaOptions({ propertiesFile, clock }, own)
+}
+
+const MISCONFIGURED = { code: 'MILLRACE_KAFKA_MISCONFIGURED' }
+
+describe('a properties file', () => {
+  test.each([
+    ['a=b', { a: 'b' }],
+    ['a = b c ', { a: 'b c ' }],
+    ['a:b', { a: 'b' }],
+    ['a b', { a: 'b' }],
+    ['  a=b', { a: 'b' }],
+    ['a=', { a: '' }],
+    ['a', { a: '' }],
+    ['# no\n! no\n\na=b\r\nc=d', { a: 'b', c: 'd' }],
+    ['a=b,\\\n   c', { a: 'b,c' }],
+    ['a=b\\\\\nc=d', { a: 'b\\', c: 'd' }],
+    ['a\\ b=c', { 'a b': 'c' }],
+    ['a\\=b=c=d', { 'a=b': 'c=d' }],
+    ['a=\\u00fc\\tb', { a: 'ü\tb' }],
+    ['a=b\na=c', { a: 'c' }],
+    ['a=b\\', { a: 'b' }],
+  ])('%j is read as Java reads it', (text, expected) => {
+    expect(parseProperties(text)).toEqual(expected)
+  })
+})
+
+describe('addresses', () => {
+  test.each([
+    ['a:1', [{ host: 'a', port: 1 }]],
+    [
+      ' a:1 , b.c:9092,',
+      [
+        { host: 'a', port: 1 },
+        { host: 'b.c', port: 9092 },
+      ],
+    ],
+    [
+      ['a:1', 'b:2'],
+      [
+        { host: 'a', port: 1 },
+        { host: 'b', port: 2 },
+      ],
+    ],
+    ['[::1]:9092', [{ host: '::1', port: 9092 }]],
+    ['SASL_SSL://a:1', [{ host: 'a', port: 1 }]],
+  ])('%j', (text, expected) => {
+    expect(parseBrokers(text)).toEqual(expected)
+  })
+
+  test.each(['', 'a', 'a:', 'a:0', 'a:65536', 'a:b', ':1', 'a:1:2', 'http:/a:1'])(
+    '%j is none',
+    (text) => {
+      expect(() => parseBrokers(text)).toThrow(expect.objectContaining(MISCONFIGURED) as Error)
+    },
+  )
+})
+
+describe('options', () => {
+  test('come from a file, the environment and code, the later of which win', async () => {
+    const propertiesFile = join(folder, 'all.properties')
+    await writeFile(
+      propertiesFile,
+      'bootstrap.servers=a:1\nclient.id=file\nclient.rack=r\nrequest.timeout.ms=5',
+    )
+    const environment = {
+      MILLRACE_KAFKA_CLIENT_ID: 'environment',
+      MILLRACE_KAFKA_BOOTSTRAP_SERVERS: 'b:2',
+      MILLRACE_KAFKA_CLIENT_RACK: '',
+      MILLRACE_OTHER: 'x',
+    }
+    const read = await readKafkaOptions({ propertiesFile, environment, clock }, { brokers: 'c:3' })
+    expect(read).toEqual({
+      clock,
+      brokers: 'c:3',
+      clientId: 'environment',
+      rack: 'r',
+      limits: { requestDeadlineMs: 5 },
+    })
+  })
+
+  test('name TLS with its certificates', async () => {
+    const ca = join(folder, 'ca.pem')
+    await writeFile(ca, 'THE CA')
+    const read = await fromFile(
+      `bootstrap.servers=a:1\nsecurity.protocol=SSL\nssl.truststore.type=PEM\nssl.truststore.location=${ca}\n` +
+        'ssl.keystore.certificate.chain=CERT\nssl.keystore.key=KEY\nssl.key.password=p\n' +
+        'ssl.endpoint.identification.algorithm=',
+    )
+    const tls = { ca: 'THE CA', cert: 'CERT', key: 'KEY', passphrase: 'p', verifyName: false }
+    expect(read.tls).toEqual(tls)
+    expect(read.sasl).toBeUndefined()
+  })
+
+  test('name a user as a login module has it', async () => {
+    const read = await fromFile(
+      'bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\n' +
+        'sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \\\n' +
+        '  username="ann" password="a=\\\\"b;c";',
+    )
+    expect(read.tls).toEqual({})
+    expect(read.sasl).toEqual({ mechanism: 'SCRAM-SHA-512', username: 'ann', password: 'a="b;c' })
+  })
+
+  test.each([
+    ['', /no broker/],
+    ['bootstrap.servers=a:1\nsecurity.protocol=TLS', /SASL_SSL/],
+    ['bootstrap.servers=a:1\nsecurity.protocol=SSL\nssl.truststore.location=x.jks', /JKS.*PEM/],
+    ['bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL', /GSSAPI.*SCRAM/],
+    ['bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL\nsasl.mechanism=PLAIN', /user name/],
+    ['bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER', /endpoint/],
+    ['bootstrap.servers=a:1\nrequest.timeout.ms=soon', /request\.timeout\.ms.*milliseconds/],
+  ])('%j is refused with the remedy', async (text, says) => {
+    await expect(fromFile(text)).rejects.toMatchObject({
+      ...MISCONFIGURED,
+      message: expect.stringMatching(says) as unknown,
+    })
+  })
+
+  test('a file that is not there is named', async () => {
+    const propertiesFile = join(folder, 'missing.properties')
+    await expect(readKafkaOptions({ propertiesFile, clock })).rejects.toMatchObject({
+      ...MISCONFIGURED,
+      message: expect.stringContaining(propertiesFile) as unknown,
+    })
+  })
+})
+
+describe('a token', () => {
+  test('is asked for once while it is good, and what the endpoint refuses is told', async () => {
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      asked.push(request.headers.authorization ?? '')
+      response.statusCode = asked.length === 1 ? 200 : 401
+      response.end(JSON.stringify({ access_token: 'token', expires_in: 60 }))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('no port')
+    const url = `http://127.0.0.1:${address.port}/token`
+    const credentials = { url, clientId: 'me', clientSecret: 'secret', clock }
+    const token = clientCredentials(credentials)
+    expect([await token(), await token()]).toEqual(['token', 'token'])
+    expect(asked).toEqual([`Basic ${Buffer.from('me:secret').toString('base64')}`])
+    await expect(clientCredentials(credentials)()).rejects.toMatchObject({
+      code: 'MILLRACE_KAFKA_AUTHENTICATION',
+      message: expect.stringContaining('401') as unknown,
+    })
+    server.close()
+    server.closeAllConnections()
+  })
+})
