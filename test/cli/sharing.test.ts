@@ -85,6 +85,33 @@ describe.concurrent('several commands over one log', () => {
     for (const { ended } of runs) expect(await ended).toMatchObject({ code: 0 })
   })
 
+  test('runs of one group share its tasks; when the one that holds the log is killed, the others go on with all of them', async () => {
+    await using folder = await folderWith({ 'words.ts': WORDS })
+    const data = join(folder.path, 'data')
+    {
+      await using made = await openLog(data, { clock })
+      await makeTopics(made)
+    }
+    const args = ['run', 'words.ts', '--embedded', 'data', '--group']
+    const runs = [start(args, folder.path), start(args, folder.path)]
+    await Promise.all(runs.map((each) => each.says(/the app is running/)))
+    await using log = await openLog(data, { clock })
+    for (let round = 1; round <= 3; round += 1) {
+      await sendWords(log, 20)
+      for (const partition of [0, 1]) {
+        expect(await countsUntil(log, partition, round * 20)).toEqual(upTo(round * 20))
+      }
+      const holder = await readHolder(await prepareFolder(data))
+      const held = runs.findIndex(({ child }) => child.pid === holder?.pid)
+      if (held < 0) continue
+      runs[held]?.child.kill('SIGKILL')
+      await runs[held]?.ended
+      runs[held] = start(args, folder.path)
+    }
+    for (const { child } of runs) child.kill('SIGTERM')
+    for (const { ended } of runs) expect(await ended).toMatchObject({ code: 0 })
+  })
+
   test('tail shows beside a run what comes, and goes on when the run that holds the log stops', async () => {
     await using folder = await folderWith({ 'words.ts': WORDS })
     const data = join(folder.path, 'data')
@@ -108,7 +135,9 @@ describe.concurrent('several commands over one log', () => {
 
   test('schemas that two register at once get ids that all of them know', async () => {
     await using folder = await folderWith()
-    const opened = await Promise.all([1, 2, 3].map(() => openLog(join(folder.path, 'data'), { clock })))
+    const opened = await Promise.all(
+      [1, 2, 3].map(() => openLog(join(folder.path, 'data'), { clock })),
+    )
     const schema = (field: string) =>
       avro({ type: 'record', name: 'Word', fields: [{ name: field, type: 'string' }] })
     const written = await Promise.all(

@@ -151,7 +151,10 @@ describe('a holder that is stopped', () => {
       await expect(openShared(folder, { signal })).rejects.toMatchObject({ name: 'TimeoutError' })
       const unreachable = { code: 'MILLRACE_LOG_UNREACHABLE', kind: 'retriable' }
       const commit = transactional.commit()
-      await expect(guest.admin.describeTopics()).rejects.toMatchObject(unreachable)
+      await expect(guest.admin.describeTopics()).rejects.toMatchObject({
+        ...unreachable,
+        message: expect.stringContaining(`pid ${holder.pid}`) as string,
+      })
       await expect(commit).rejects.toMatchObject(unreachable)
       put(producer, ['uncertain'])
       await expect(producer.flush()).rejects.toMatchObject(unreachable)

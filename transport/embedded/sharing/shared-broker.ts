@@ -53,6 +53,8 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
   readonly #holderWatchers = new Set<() => void>()
   readonly #closing = new AbortController()
   #holding: Holding | undefined
+  /** The process that holds the log, or did last. */
+  #holderPid: number | undefined
   /** What is known of topics while nobody holds the log. */
   #last: LogBroker
   #failure: Error | undefined
@@ -70,11 +72,6 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
     const { signal } = options.log
     const holding = await findHolder(options, { isFirst: true, ...(signal && { signal }) })
     return new SharedBroker(options, holding)
-  }
-
-  /** The process that holds the log, as far as this one knows. */
-  get holderPid(): number | undefined {
-    return this.#holding?.pid
   }
 
   assertOpen(): void {
@@ -198,12 +195,13 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
   }
 
   #unreachable(waitedMs: number): Error {
-    return logUnreachable(this.#options.folder.path, { waitedMs, holderPid: undefined })
+    return logUnreachable(this.#options.folder.path, { waitedMs, holderPid: this.#holderPid })
   }
 
   #begin(holding: Holding): void {
     this.#holding = holding
     this.#last = holding.broker
+    this.#holderPid = holding.pid
     holding.onLost(() => this.#lose(holding))
     for (const watch of this.#watches) watch.end = holding.broker.watch(watch.of, watch.onChange)
     for (const call of this.#calls) if (call.sentTo === undefined) this.#send(call, holding)
