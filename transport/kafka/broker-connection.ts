@@ -85,6 +85,7 @@ export class BrokerConnection {
   #socket: Socket | undefined
   #endedWith: Error | undefined
   #correlationId = 0
+  #isConnected = false
   #isAuthenticating = false
   #onDrained: (() => void) | undefined
 
@@ -126,6 +127,7 @@ export class BrokerConnection {
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
       await connection.#unlessEnded(connection.#connection.connect())
+      connection.#isConnected = true
       await connection.#introduce()
       if (setting.sasl !== undefined) await connection.#authenticate()
       return connection
@@ -296,17 +298,23 @@ export class BrokerConnection {
   #watch(socket: Socket): void {
     this.#socket = socket
     socket.on('error', (error) => {
-      this.destroy(connectionProblem(this.address, this.#setting, error))
+      this.destroy(this.#problem(error))
     })
     socket.on('close', () => {
-      this.destroy(connectionProblem(this.address, this.#setting, undefined))
+      this.destroy(this.#problem(undefined))
     })
     socket.on('end', () => {
       const problem = this.#frames.beginsAsTls
         ? tlsFailed(this.address, 'it wants TLS on this port. Set tls, or use another port')
-        : connectionProblem(this.address, this.#setting, undefined)
+        : this.#problem(undefined)
       this.destroy(problem)
     })
+  }
+
+  #problem(error: Error | undefined): Error {
+    const { tls, sasl } = this.#setting
+    const isSecuring = tls !== undefined && !this.#isConnected
+    return connectionProblem(this.address, { tls, sasl, isSecuring }, error)
   }
 
   async #introduce(): Promise<void> {
@@ -327,7 +335,7 @@ export class BrokerConnection {
       await this.#unlessEnded(this.#connection.authenticate())
     } catch (error) {
       if (error === this.#endedWith) throw error
-      throw connectionProblem(this.address, this.#setting, asError(error))
+      throw this.#problem(asError(error))
     } finally {
       this.#isAuthenticating = false
     }

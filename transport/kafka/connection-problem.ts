@@ -7,6 +7,8 @@ import type { KafkaSasl, KafkaTls } from './security.ts'
 export interface Asked {
   readonly tls: KafkaTls | undefined
   readonly sasl: KafkaSasl | undefined
+  /** Whether TLS was still being agreed on. */
+  readonly isSecuring?: boolean
 }
 
 /** The error for a connection that ended; without `error` the broker closed it without a word. */
@@ -15,7 +17,9 @@ export function connectionProblem(
   asked: Asked,
   error: (Error & { readonly code?: unknown }) | undefined,
 ): TransportError {
-  if (error === undefined) return brokerUnreachable(at, closed(asked))
+  if (error === undefined) {
+    return brokerUnreachable(at, asked.isSecuring === true ? NOT_YET_SECURE : closed(asked))
+  }
   if (error.name === 'KafkaJSSASLAuthenticationError' || error.name.includes('SASL')) {
     return authenticationFailed(at, error.message, error)
   }
@@ -28,7 +32,7 @@ export function connectionProblem(
       : `${error.message}. Check the certificates and keys of both sides`
     return tlsFailed(at, why, error)
   }
-  if (error.message.includes('before secure TLS')) return tlsFailed(at, NO_TLS, error)
+  if (error.message.includes('before secure TLS')) return brokerUnreachable(at, NOT_YET_SECURE)
   return brokerUnreachable(at, NETWORK[code] ?? error.message, error)
 }
 
@@ -38,6 +42,9 @@ function closed({ tls, sasl }: Asked): string {
 }
 
 const NO_TLS = 'it speaks no TLS on this port. Use a port with TLS, or leave TLS out'
+// A broker that is being stopped does the same: no reason to give up for good.
+const NOT_YET_SECURE =
+  'it closed the connection before TLS was agreed on, as a port without TLS does'
 const AUTHORITY =
   'nobody whom this side trusts signed its certificate. Name the authority in tls.ca'
 const CERTIFICATE: Readonly<Record<string, string>> = {

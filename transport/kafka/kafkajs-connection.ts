@@ -16,6 +16,8 @@ import type { KafkaSasl, KafkaTls } from './security.ts'
 /** The version whose inner parts this file knows. */
 const VERSION = '2.2.4'
 const KEEP_ALIVE_MS = 60_000
+/** Of a session's life, what the margin before its end may take. */
+const LARGEST_MARGIN = 0.25
 
 /** Where the bytes that arrive are put and who is told. */
 export interface Arrivals {
@@ -56,6 +58,9 @@ export interface AuthenticatedSocket {
 
 interface KafkajsConnection extends Omit<AuthenticatedSocket, 'saslBytes'> {
   processData(bytes: Buffer): void
+  /** Milliseconds, as a Long; 0 where a session has no end. */
+  readonly sessionLifetime: { toString(): string }
+  reauthenticationThreshold: number
   readonly requestQueue: { scheduleCheckPendingRequests(): void }
 }
 
@@ -95,9 +100,17 @@ export function authenticatedSocket(
   connection.requestQueue.scheduleCheckPendingRequests = () => {}
   // kafkajs passes on what Node brings in pieces; who it is for is known on the other side alone.
   const saslBytes = connection.processData.bind(connection)
+  const authenticate = connection.authenticate.bind(connection)
   return Object.assign(connection, {
     processData: (bytes: Buffer) => arrivals.piece(bytes),
     saslBytes,
+    authenticate: async () => {
+      await authenticate()
+      // A margin as long as the session itself would renew it without end, which brokers refuse.
+      const lifeMs = Number(connection.sessionLifetime.toString())
+      const most = lifeMs * LARGEST_MARGIN
+      connection.reauthenticationThreshold = Math.min(options.reauthenticationMarginMs, most)
+    },
   })
 }
 
