@@ -4,7 +4,13 @@ import { asPartition } from '../../model/position.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
 import { evenly } from '../../transport/conformance-group-world.ts'
 import type { Assignor } from '../../transport/membership.ts'
-import { FaultyGroup, Participant, SESSION_MS, TOPIC } from './group-world.ts'
+import {
+  FaultyGroup,
+  Participant,
+  SESSION_MS,
+  TOPIC,
+  type WayToCoordinator,
+} from './group-world.ts'
 
 const ACTIONS = 50
 const MEMBERS_MAX = 5
@@ -47,11 +53,19 @@ async function act(group: FaultyGroup, number: number): Promise<void> {
 }
 
 /** Lets a seed do its worst to a group, and then lets it rest; resolves with what was seen. */
-export async function simulateGroup(seed: number): Promise<FaultyGroup> {
+export async function simulateGroup(
+  seed: number,
+  wayOf?: (clock: SimulatedClock, isRough: () => boolean) => WayToCoordinator,
+): Promise<FaultyGroup> {
   const clock = new SimulatedClock(seed)
   const partitions = 1 + clock.random64.below(8)
   const assignor = clock.random64.pick([evenly, inTurns])
-  const group = new FaultyGroup(clock, { partitions, assignor })
+  const way = wayOf?.(clock, () => group.isRough)
+  const group: FaultyGroup = new FaultyGroup(clock, {
+    partitions,
+    assignor,
+    ...(way === undefined ? {} : { way }),
+  })
   const run = async (): Promise<void> => {
     for (let number = 0; number < ACTIONS; number += 1) await act(group, number)
     group.isRough = false

@@ -8,6 +8,7 @@ import { asTopic, describePartition, type TopicPartition } from '../../model/pos
 import { ProcessClock, type SimulatedClock } from '../../testing/simulated-clock.ts'
 import { GroupCoordinator } from '../../transport/group-coordinator.ts'
 import { GroupMembership } from '../../transport/group-member.ts'
+import type { GroupCoordinatorPort } from '../../transport/group-requests.ts'
 import type { Assignor, Membership } from '../../transport/membership.ts'
 import { Line, type Fate, type Operation } from '../../transport/memory/faults.ts'
 import { MemoryCoordinator } from '../../transport/memory/memory-coordinator.ts'
@@ -27,11 +28,23 @@ const FOLLOWERS: Readonly<Record<string, readonly string[]>> = {
   lost: ['joining', 'assigned'],
 }
 
+/** The way of one member to a coordinator. */
+export type WayToCoordinator = (line: Line, coordinator: GroupCoordinator) => GroupCoordinatorPort
+
+const asItIs: WayToCoordinator = (line, coordinator) => new MemoryCoordinator(line, coordinator)
+
+interface GroupSetting {
+  readonly partitions: number
+  readonly assignor: Assignor
+  readonly way?: WayToCoordinator
+}
+
 /** A coordinator, and everybody who ever was a member. */
 export class FaultyGroup {
   readonly clock: SimulatedClock
   readonly partitions: number
   readonly assignor: Assignor
+  readonly way: WayToCoordinator
   readonly coordinator: GroupCoordinator
   readonly everybody: Participant[] = []
   /** What went wrong, in words. */
@@ -40,13 +53,11 @@ export class FaultyGroup {
   /** Whether faults may still happen. */
   isRough = true
 
-  constructor(
-    clock: SimulatedClock,
-    { partitions, assignor }: { readonly partitions: number; readonly assignor: Assignor },
-  ) {
+  constructor(clock: SimulatedClock, { partitions, assignor, way = asItIs }: GroupSetting) {
     this.clock = clock
     this.partitions = partitions
     this.assignor = assignor
+    this.way = way
     this.coordinator = new GroupCoordinator(clock)
   }
 
@@ -142,7 +153,7 @@ export class Participant {
         },
       },
       {
-        coordinator: new MemoryCoordinator(this.#line, group.coordinator),
+        coordinator: group.way(this.#line, group.coordinator),
         clock: this.#clock,
         admin: { describeTopics: () => Promise.resolve([partitions]) },
         onClose: () => {},

@@ -28,6 +28,7 @@ import { SYNC_GROUP } from './api/sync-group.ts'
 import { CODE, errorKind } from './error-codes.ts'
 import type { GroupLane, GroupLink, GroupRequestOptions } from './group-link.ts'
 import { GROUP_REFUSALS, groupRefused, joinLater, otherKindOfGroup } from './group-refusals.ts'
+import { watchRound } from './held-round.ts'
 import { isRetriable, type KafkaLimits } from './limits.ts'
 
 /** How many heartbeats without an answer fit into a session: each is given up in time for the next, on a new connection. */
@@ -134,11 +135,15 @@ export class KafkaCoordinator implements GroupCoordinatorPort {
     { groupId, ...options }: GroupRequestOptions & { readonly groupId: string },
   ): Promise<R> {
     const node = await this.#link.coordinator(groupId, options.deadlineMs)
+    const answered = new AbortController()
+    if (lane === 'rounds') void watchRound(this.#link, { groupId, node }, answered.signal)
     try {
       return await this.#link.ask({ lane, node }, question, options)
     } catch (error) {
       if (isRetriable(error)) this.#link.forgetCoordinator(groupId)
       throw error
+    } finally {
+      answered.abort(new Error('it is answered'))
     }
   }
 
