@@ -214,6 +214,24 @@ describe('members of a group in several processes', () => {
   })
 })
 
+describe('a frame that the holder does not take', () => {
+  it('is an error of the call that sent it, and is not sent for ever; what comes after it goes on', async () => {
+    const folder = newFolder()
+    await using holder = await openShared(folder, { frameBytes: 100_000 })
+    const topic = { topic: TOPIC, partitions: 1, config: { 'max.message.bytes': '1000000' } }
+    await holder.admin.createTopics([topic])
+    await using guest = await openShared(folder)
+    {
+      await using producer = guest.openProducer({})
+      await producer.init()
+      put(producer, ['x'.repeat(200_000)])
+      await expect(producer.flush()).rejects.toMatchObject({ code: 'MILLRACE_LOG_PROTOCOL' })
+    }
+    await send(guest, ['after'])
+    expect(await received(guest, 1)).toEqual(['after'])
+  })
+})
+
 describe('a process that ends', () => {
   it('leaves no transaction open: its records hold nobody back', async () => {
     const folder = newFolder()

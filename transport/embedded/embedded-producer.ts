@@ -43,6 +43,8 @@ export class EmbeddedProducer implements Producer {
   #scope: TransactionScope
   /** A commit was asked for, and its outcome is not known. */
   #isCommitting = false
+  /** What the caller was told last. */
+  #reported: Error | undefined
   #isClosed = false
 
   constructor(broker: LogBroker, options: EmbeddedProducerOptions) {
@@ -136,7 +138,7 @@ export class EmbeddedProducer implements Producer {
     if (identity === undefined) return
     if (identity.transactionalId === undefined) {
       await this.#queue.settle()
-      this.#throwFailure(identity)
+      if (this.#queue.failure !== this.#reported) this.#throwFailure(identity)
       return
     }
     await this.#queue.drop()
@@ -192,6 +194,7 @@ export class EmbeddedProducer implements Producer {
   #throwFailure({ transactionalId }: ProducerIdentity): void {
     const { failure } = this.#queue
     if (failure === undefined) return
+    this.#reported = failure
     // A transaction that lost a record must not commit: only its abort forgives.
     if (transactionalId === undefined && !this.#queue.isUncertain) this.#queue.forgive()
     throw failure

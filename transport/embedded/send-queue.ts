@@ -242,12 +242,15 @@ export class SendQueue {
   }
 }
 
-/** Whether nobody knows if an append was made. */
+/** What leaves open whether an append was made. */
+const LOST_ON_THE_WAY: ReadonlySet<string> = new Set([
+  'MILLRACE_TRANSACTION_LOST',
+  'MILLRACE_LOG_UNREACHABLE',
+  'MILLRACE_LOG_PROTOCOL',
+])
+
 function isLostOnItsWay(error: unknown): boolean {
-  return (
-    isMillraceError(error, 'MILLRACE_TRANSACTION_LOST') ||
-    isMillraceError(error, 'MILLRACE_LOG_UNREACHABLE')
-  )
+  return isMillraceError(error) && LOST_ON_THE_WAY.has(error.code)
 }
 
 function producerFull(record: ProducerRecord, limitBytes: number): TransportError {

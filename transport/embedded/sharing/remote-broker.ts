@@ -62,6 +62,7 @@ export class RemoteBroker implements LogBroker, Disposable {
   readonly #welcome = Promise.withResolvers<WelcomeWords | undefined>()
   #nextId = 1
   #holderPid: number | undefined
+  #refusal: Error | undefined
   #onLost: (() => void) | undefined
   /** Looks since the holder last said anything. */
   #silentLooks = 0
@@ -111,6 +112,7 @@ export class RemoteBroker implements LogBroker, Disposable {
   /** Calls `run` once the connection is lost, before anything that was under way fails. */
   onLost(run: () => void): void {
     this.#onLost = run
+    if (this.#connection.isOver) queueMicrotask(run)
   }
 
   assertOpen(): void {
@@ -231,8 +233,14 @@ export class RemoteBroker implements LogBroker, Disposable {
     this.#silentLooks = 0
     if (kind === 'welcome') this.#greeted(words as WelcomeWords)
     else if (kind === 'news') this.#hear(words as NewsWords)
-    else if (kind === 'refusal' && id === 0) this.#welcome.reject(errorFrom(words))
+    else if (kind === 'refusal' && id === 0) this.#refused(errorFrom(words))
     else this.#settle(frame)
+  }
+
+  /** The holder takes nothing more of this connection. What is under way would be refused by the next one too. */
+  #refused(error: Error): void {
+    this.#refusal = error
+    this.#welcome.reject(error)
   }
 
   #greeted(welcome: WelcomeWords): void {
@@ -257,14 +265,15 @@ export class RemoteBroker implements LogBroker, Disposable {
   }
 
   #closed(error: Error | undefined): void {
-    if (isMillraceError(error)) this.#welcome.reject(error)
-    else this.#welcome.resolve(undefined)
+    const refusal = this.#refusal ?? (isMillraceError(error) ? error : undefined)
+    if (refusal === undefined) this.#welcome.resolve(undefined)
+    else this.#welcome.reject(refusal)
     this.#look?.cancel()
     this.#onLost?.()
     const lost = new ConnectionLost('the connection to the holder of the log broke', {
       cause: error,
     })
-    for (const { reject } of this.#waiting.values()) reject(lost)
+    for (const { reject } of this.#waiting.values()) reject(refusal ?? lost)
     this.#waiting.clear()
   }
 }

@@ -181,6 +181,8 @@ export class SharedBroker implements LogBroker, AsyncDisposable {
   #lostWith(call: Call, holding: Holding): void {
     if (!this.#calls.has(call) || call.sentTo !== holding) return
     call.sentTo = undefined
+    // A call may learn of it before anybody else.
+    this.#lose(holding)
     const { scope, isOnce = false } = call.options
     if (scope !== undefined) call.fail(transactionLost(scope.transactionalId))
     else if (isOnce) call.fail(this.#unreachable(0))
