@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/kafka/**', 'test/chaos/**', 'node_modules/**', 'dist/**'],
+    exclude: ['test/kafka/**', 'node_modules/**', 'dist/**'],
     environment: 'node',
     pool: 'forks',
     // All cores: much of the time is spent waiting for children, disks and sockets.

@@ -1,0 +1,26 @@
+/** A report of chaos in words. */
+import type { Fault } from './compare.ts'
+import type { ChaosReport } from './run.ts'
+
+const FAULTS: readonly Fault[] = ['lost', 'doubled', 'out of order', 'unexpected']
+
+/** What was done, and what was found. */
+export function describeReport(report: ChaosReport): string {
+  const { violations, problems, cycles, counts, fed, records, folder } = report
+  const done = [...counts].map(([kind, count]) => `${count} × ${kind}`).join(', ')
+  const found = FAULTS.map((fault) => {
+    const of = violations.filter((each) => each.fault === fault)
+    return `${of.reduce((sum, { count }) => sum + count, 0)} ${fault}`
+  })
+  const isClean = violations.length === 0 && problems.length === 0
+  return [
+    `${cycles} cycles: ${done}`,
+    `${fed.numbers} numbers, ${fed.pairs} pairs and ${fed.chunks} chunks fed; ${records} records compared`,
+    `${found.join(', ')}; ${problems.length} other problems`,
+    ...violations.map(
+      ({ place, fault, count, examples }) => `${place}: ${count} ${fault}: ${examples.join('; ')}`,
+    ),
+    ...problems,
+    ...(isClean ? [] : [`what the processes said, and the log: ${folder}`]),
+  ].join('\n')
+}

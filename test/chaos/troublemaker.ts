@@ -1,0 +1,119 @@
+/** Does to processes and broker what the schedule says, several things at a time, and counts it. */
+import { sleep, type Clock } from '../../model/clock.ts'
+import type { ChaosProcess } from './chaos-process.ts'
+import type { Schedule, Trouble, TroubleKind } from './schedule.ts'
+
+/** How long a process that came back may take to have tasks before others are troubled again. */
+const RUNS_MS = 10_000
+
+/** What can be done to a broker. */
+export interface TroubledBroker {
+  kill(): Promise<void>
+  stop(): Promise<void>
+  start(): Promise<void>
+  halt(): void
+  resume(): void
+}
+
+/** What trouble is made with. */
+export interface TroublemakerParts {
+  readonly schedule: Schedule
+  readonly processes: readonly ChaosProcess[]
+  readonly broker: TroubledBroker | undefined
+  /** Which process holds the log. */
+  readonly holder: () => Promise<number | undefined>
+  readonly clock: Clock
+  readonly onTrouble: (what: string) => void
+}
+
+/** Makes trouble until it is told to end. */
+export class Troublemaker {
+  readonly counts = new Map<TroubleKind, number>()
+  readonly #parts: TroublemakerParts
+  readonly #busy = new Set<unknown>()
+  readonly #running = new Set<Promise<void>>()
+  readonly #failed = Promise.withResolvers<never>()
+
+  constructor(parts: TroublemakerParts) {
+    this.#parts = parts
+    // Heard of by whoever runs it.
+    this.#failed.promise.catch(() => {})
+  }
+
+  /** All troubles so far. */
+  get cycles(): number {
+    return [...this.counts.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  /** Resolves when the signal has aborted and everything is started again. Rejects with what could not be. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { schedule, clock } = this.#parts
+    while (!signal.aborted) {
+      await this.#begin(schedule.next())
+      await Promise.race([sleep(clock, schedule.pauseMs()), this.#failed.promise])
+    }
+    await Promise.all(this.#running)
+  }
+
+  /** Begins it, unless whom it is meant for has trouble already. */
+  async #begin(trouble: Trouble): Promise<void> {
+    const victim = await this.#victimOf(trouble)
+    if (victim === undefined || this.#busy.has(victim)) return
+    this.counts.set(trouble.kind, (this.counts.get(trouble.kind) ?? 0) + 1)
+    const whom = 'name' in victim ? ` ${victim.name} (${victim.pid})` : ''
+    const ms = 'haltMs' in trouble ? trouble.haltMs : trouble.awayMs
+    this.#parts.onTrouble(`${trouble.kind}${whom} for ${ms} ms`)
+    this.#busy.add(victim)
+    const made =
+      'name' in victim ? this.#troubleProcess(victim, trouble) : this.#troubleBroker(trouble)
+    const done = made.finally(() => this.#busy.delete(victim))
+    this.#running.add(done)
+    this.#settle(done).catch((error: unknown) => this.#failed.reject(error))
+  }
+
+  async #settle(done: Promise<void>): Promise<void> {
+    await done
+    this.#running.delete(done)
+  }
+
+  async #victimOf({ kind }: Trouble): Promise<ChaosProcess | TroubledBroker | undefined> {
+    const { processes, broker, schedule, holder } = this.#parts
+    if (kind.endsWith('broker')) return broker
+    if (kind === 'kill holder') {
+      const pid = await holder()
+      return processes.find((each) => each.pid !== undefined && each.pid === pid)
+    }
+    const idle = processes.filter((each) => !this.#busy.has(each))
+    return idle.length === 0 ? undefined : schedule.pick(idle)
+  }
+
+  async #troubleProcess(process: ChaosProcess, trouble: Trouble): Promise<void> {
+    const { clock, schedule } = this.#parts
+    if ('haltMs' in trouble) {
+      process.halt()
+      await sleep(clock, trouble.haltMs)
+      process.resume()
+      return
+    }
+    if (trouble.kind === 'stop') await process.stop()
+    else await process.kill()
+    await sleep(clock, trouble.awayMs)
+    process.start()
+    if (schedule.letsRun()) await process.runs(RUNS_MS)
+  }
+
+  async #troubleBroker(trouble: Trouble): Promise<void> {
+    const { clock, broker } = this.#parts
+    if (broker === undefined) return
+    if ('haltMs' in trouble) {
+      broker.halt()
+      await sleep(clock, trouble.haltMs)
+      broker.resume()
+      return
+    }
+    if (trouble.kind === 'stop broker') await broker.stop()
+    else await broker.kill()
+    await sleep(clock, trouble.awayMs)
+    await broker.start()
+  }
+}
