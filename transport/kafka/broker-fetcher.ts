@@ -6,9 +6,10 @@
  * - A request whose partitions are all caught up waits at the broker for news, and the broker answers
  *   nothing else on that connection meanwhile. A cursor that has to read then, because it was just
  *   opened or its full queue was drained, does not wait with them: it is asked for on a connection
- *   beside, without a session, until it can join the others. Rejected: short waits, which cost a poll
- *   each and still add up to a stall for every batch of a restore beside idle partitions.
+ *   beside, without a session and without a wait, until it can join the others. Rejected: short waits
+ *   for all, which add up to a stall for every batch of a restore beside partitions that are idle.
  */
+import type { Timer } from '../../model/clock.ts'
 import { asError } from '../../model/errors.ts'
 import { FETCH, type FetchResponse } from './api/fetch.ts'
 import { CODE, refused } from './error-codes.ts'
@@ -61,6 +62,9 @@ export class BrokerFetcher {
   readonly #session = new FetchSession()
   #main: InFlight | undefined
   #beside: InFlight | undefined
+  /** Set while caught-up cursors wait for their turn beside. */
+  #idleTimer: Timer | undefined
+  #isIdleDue = false
 
   constructor(node: number, setting: FetcherSetting) {
     this.node = node
@@ -71,22 +75,39 @@ export class BrokerFetcher {
   pump(): void {
     if (this.#setting.signal.aborted) return
     if (this.#main === undefined) {
-      const plan = this.#plan()
-      if (plan !== undefined) this.#main = this.#launch(plan, true)
+      const plan = this.#plan(() => true)
+      // A new wait for news is one for all: those beside join it when they are answered.
+      const joins = plan?.isPoll === true && this.#beside !== undefined
+      if (plan !== undefined && !joins) this.#main = this.#launch(plan, true)
     } else if (this.#main.plan.isPoll && this.#beside === undefined) {
-      const plan = this.#plan()
-      if (plan !== undefined) this.#beside = this.#launch(plan, false)
+      const plan = this.#plan(({ ahead }) => ahead !== 'nothing' || this.#isIdleDue)
+      if (plan !== undefined) {
+        this.#isIdleDue = false
+        this.#beside = this.#launch(plan, false)
+      } else this.#askIdleLater()
     }
   }
 
   /** Resolves when nothing is in flight any more. */
   async settle(): Promise<void> {
+    this.#idleTimer?.cancel()
     await Promise.all([this.#main?.done, this.#beside?.done])
   }
 
-  #plan(): FetchPlan | undefined {
+  /** What is caught up and not in the wait for news is asked for again now and then, until it can join. */
+  #askIdleLater(): void {
+    const { cluster, limits } = this.#setting
+    if (this.#idleTimer !== undefined || this.#plan(() => true) === undefined) return
+    this.#idleTimer = cluster.clock.timer(limits.besideIntervalMs, () => {
+      this.#idleTimer = undefined
+      this.#isIdleDue = true
+      this.pump()
+    })
+  }
+
+  #plan(isWanted: (cursor: KafkaCursor) => boolean): FetchPlan | undefined {
     const { owner, limits } = this.#setting
-    return planFetch(owner.cursorsAt(this.node), owner.budget(), limits)
+    return planFetch(owner.cursorsAt(this.node).filter(isWanted), owner.budget(), limits)
   }
 
   #launch(plan: FetchPlan, isMain: boolean): InFlight {
@@ -115,7 +136,7 @@ export class BrokerFetcher {
 
   async #ask(plan: FetchPlan, isMain: boolean) {
     const { lanes, limits, buffers, seesAll, rack, signal } = this.#setting
-    const maxWaitMs = isMain ? limits.maxWaitMs : limits.besideWaitMs
+    const maxWaitMs = isMain ? limits.maxWaitMs : 0
     const request = {
       maxWaitMs,
       minBytes: 1,

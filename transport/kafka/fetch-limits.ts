@@ -4,8 +4,8 @@
 export interface FetchLimits {
   /** A fetch waits so long at the broker for a first byte. Only partitions that are caught up wait. */
   readonly maxWaitMs: number
-  /** The same for partitions that could not be in the fetch which is waiting already. */
-  readonly besideWaitMs: number
+  /** How often partitions are asked for that are caught up and not in the fetch which is waiting already. */
+  readonly besideIntervalMs: number
   /** From sending a request to its answer, without the wait above. */
   readonly requestDeadlineMs: number
   /** Bytes one fetch asks for at most; its first batch comes whole, however large. */
@@ -42,7 +42,7 @@ const MIB = 1024 * KIB
 /** What holds where nothing else is said. */
 export const FETCH_LIMITS: FetchLimits = {
   maxWaitMs: 500,
-  besideWaitMs: 50,
+  besideIntervalMs: 20,
   requestDeadlineMs: 30_000,
   responseMaxBytes: 4 * MIB,
   pollMaxBytes: 256 * KIB,
@@ -50,7 +50,7 @@ export const FETCH_LIMITS: FetchLimits = {
   takeMaxBytes: 128 * KIB,
   decompressedMaxBytes: 512 * MIB,
   pooledBytes: 48 * MIB,
-  unknownTopicMs: 5_000,
+  unknownTopicMs: 3_000,
   preferredReplicaMs: 300_000,
   retryMinMs: 20,
   retryMaxMs: 1_000,

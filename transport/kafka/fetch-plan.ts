@@ -49,7 +49,7 @@ export function planFetch(
   budget: FetchBudget,
   limits: FetchLimits,
 ): FetchPlan | undefined {
-  const { leftBytes, shareBytes, pollBytes } = budget
+  const { leftBytes, shareBytes, evenShareBytes, pollBytes } = budget
   const wanted = cursors
     .filter(
       (one) =>
@@ -59,7 +59,9 @@ export function planFetch(
   if (wanted.length === 0) return undefined
   const isPoll = wanted.every(({ ahead }) => ahead !== 'more')
   const isIdle = wanted.every(({ ahead }) => ahead === 'nothing')
-  const most = isIdle ? Math.min(limits.pollMaxBytes, pollBytes) : limits.responseMaxBytes
+  const most = isIdle
+    ? Math.min(limits.pollMaxBytes, pollBytes)
+    : Math.min(limits.responseMaxBytes, isPoll ? wanted.length * evenShareBytes : Infinity)
   const maxBytes = Math.max(1, Math.min(leftBytes, most))
   const asked = wanted.map((one) => askedOf(one, partitionBytes(one, { budget, limits, maxBytes })))
   return { cursors: wanted, asked, maxBytes, isPoll }

@@ -70,7 +70,12 @@ export class WantedOffsets {
     waiting.sort((a, b) => a - b)
     const [first = 0] = waiting
     const batch = Math.ceil(this.batchBytes * (1 + FIT_SLACK))
-    const batches = batch === 0 ? 1 : Math.max(1, Math.floor(mostBytes / batch))
+    const batches = Math.max(1, Math.floor(mostBytes / Math.max(1, batch)))
+    if (batch === 0) {
+      // Nothing is known of its batches yet: whatever the first one answers for is answered.
+      for (const offset of waiting) this.#asked.add(offset)
+      return { offsets: waiting, maxBytes: 1 }
+    }
     // Beyond a gap of whole batches it is cheaper to ask twice.
     const end = first + batches * this.batchOffsets
     const offsets: number[] = []

@@ -190,8 +190,9 @@ export class FakeBrokers implements FetchCluster {
       const parts = this.#read({ node, request, asked })
       const told =
         session === undefined ? parts : parts.filter((part) => this.#isNews(session, part))
-      const isDone = told.some(({ records, errorCode, divergingEpoch }) => {
-        return records !== null || errorCode !== CODE.none || divergingEpoch !== undefined
+      const isDone = told.some(({ records, errorCode, divergingEpoch, preferredReplica }) => {
+        const isAnswer = records !== null || preferredReplica >= 0
+        return isAnswer || errorCode !== CODE.none || divergingEpoch !== undefined
       })
       if (isDone || this.clock.monotonic() >= end) {
         if (session !== undefined) rotate(session, told)
@@ -244,7 +245,8 @@ export class FakeBrokers implements FetchCluster {
         ({ topicId, partition }) => topicId === one.topicId && partition === one.partition,
       )
       if (log === undefined) return missing(one)
-      const bounds = { isCommitted: request.isolation === 1, maxBytes: leftBytes, isFirst }
+      const isCommitted = request.isolation === 1
+      const bounds = { isCommitted, maxBytes: leftBytes, isFirst, rack: request.rack }
       const part = log.fetch(one, node, bounds)
       const sizeBytes = part.records?.length ?? 0
       leftBytes = Math.max(0, leftBytes - sizeBytes)
@@ -255,14 +257,13 @@ export class FakeBrokers implements FetchCluster {
 
   /** Within a session a broker tells only what is new. */
   #isNews(session: Session, part: FetchedPartition): boolean {
-    const ends = `${part.highWatermark}/${part.logStartOffset}`
-    const isNews =
+    return (
       part.records !== null ||
+      part.preferredReplica >= 0 ||
       part.errorCode !== CODE.none ||
       part.divergingEpoch !== undefined ||
-      session.told.get(keyOf(part)) !== ends
-    session.told.set(keyOf(part), ends)
-    return isNews
+      session.told.get(keyOf(part)) !== endsOf(part)
+    )
   }
 
   #list(node: number, { topics }: ListOffsetsRequest): ListOffsetsResponse {
@@ -381,9 +382,10 @@ function packed(
 }
 
 /** What got something comes last the next time. */
-function rotate({ partitions }: Session, told: readonly FetchedPartition[]): void {
+function rotate({ partitions, told: before }: Session, told: readonly FetchedPartition[]): void {
   for (const part of told) {
     const name = keyOf(part)
+    before.set(name, endsOf(part))
     const asked = partitions.get(name)
     if (part.records === null || asked === undefined) continue
     partitions.delete(name)
@@ -410,6 +412,10 @@ function missing({ topicId, partition }: AskedPartition): FetchedPartition {
 
 function nameOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`
+}
+
+function endsOf({ highWatermark, logStartOffset }: FetchedPartition): string {
+  return `${highWatermark}/${logStartOffset}`
 }
 
 function keyOf({ topicId, partition }: { readonly topicId: string; readonly partition: number }) {

@@ -35,6 +35,7 @@ export interface ReadBounds {
   readonly maxBytes: number
   /** Whether a first batch comes whole even where it is larger. */
   readonly isFirst: boolean
+  readonly rack: string
 }
 
 const MARKER_VALUE = Buffer.alloc(6)
@@ -47,6 +48,8 @@ export class FakeLog {
   leaderEpoch = 0
   start = 0
   end = 0
+  /** A broker that readers in a rack are sent to. */
+  replica: number | undefined
   /** Answered instead of what the log would answer, so many times. */
   readonly errors: number[] = []
   #batches: StoredBatch[] = []
@@ -184,12 +187,15 @@ export class FakeLog {
     if (asked.offset < this.start || asked.offset > this.end) {
       return this.#answer({ errorCode: CODE.offsetOutOfRange })
     }
+    if (bounds.rack !== '' && this.replica !== undefined && node === this.leader) {
+      return this.#answer({ preferredReplica: this.replica })
+    }
     return this.#answer(this.#read(asked, bounds))
   }
 
   #error(asked: AskedPartition, node: number): number | undefined {
     if (asked.topicId !== this.topicId) return CODE.unknownTopicId
-    if (node !== this.leader) return CODE.notLeaderOrFollower
+    if (node !== this.leader && node !== this.replica) return CODE.notLeaderOrFollower
     if (asked.currentLeaderEpoch < 0 || asked.currentLeaderEpoch === this.leaderEpoch)
       return undefined
     return asked.currentLeaderEpoch < this.leaderEpoch
