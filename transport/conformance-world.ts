@@ -31,8 +31,10 @@ import type {
 export interface TransportHarness {
   /** Bounds the waits of the cases, and is what the log itself tells time by. */
   readonly clock: Clock
-  /** A fresh, empty log. */
+  /** A fresh, empty log; or, with `prefix`, one where no name that begins with it was used. */
   open(): Promise<Transport>
+  /** What the names of the next case begin with, another one at each call: for logs that cannot be made afresh. */
+  prefix?(): string
   /** The log last opened, again, after it was closed or crashed: for logs that outlive their process. */
   reopen?(): Promise<Transport>
   /** Ends a log's process as kill -9 would: nothing is flushed, aborted or given back, but a lock. */

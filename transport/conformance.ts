@@ -54,14 +54,15 @@ export function transportConformance(
     if (!isAllowed(one, harness)) continue
     test(one.title, async () => {
       await using log = await harness.open()
-      await one.run(new World(log, harness, 'conformance'))
+      await one.run(new World(log, harness, harness.prefix?.() ?? 'conformance'))
     })
   }
   test('all of these hold again on a log that was used before, beside its old topics', async () => {
     await using log = await harness.open()
+    const prefix = harness.prefix?.() ?? ''
     for (const [index, one] of [...SHARABLE_CASES, ...SHARABLE_CASES].entries()) {
       if (one.isAlone !== true && isAllowed(one, harness)) {
-        await one.run(new World(log, harness, `run-${index}`))
+        await one.run(new World(log, harness, `${prefix}run-${index}`))
       }
     }
   })

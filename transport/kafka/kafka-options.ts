@@ -7,9 +7,12 @@
  */
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../../model/clock.ts'
+import { COMPRESSION_ID, type Compression } from './codecs.ts'
+import type { FetchLimits } from './fetch-limits.ts'
 import type { Address } from './kafka-errors.ts'
 import type { KafkaLimits } from './limits.ts'
 import { misconfigured } from './misconfigured.ts'
+import type { ProducerLimits } from './producer-limits.ts'
 import { parseProperties, type KafkaProperties } from './properties-file.ts'
 import { securityOf } from './security-properties.ts'
 import type { KafkaSasl, KafkaTls } from './security.ts'
@@ -27,7 +30,14 @@ export interface KafkaOptions {
   readonly rack?: string
   /** Copies of each topic that is created. Default: what the brokers have as theirs. */
   readonly replicationFactor?: number
+  /** How batches of records are compressed. Default: not at all. */
+  readonly compression?: Compression
+  /** Limits of connections and calls. */
   readonly limits?: Partial<KafkaLimits>
+  /** Limits of each producer. */
+  readonly producer?: Partial<ProducerLimits>
+  /** Limits of each reader. */
+  readonly reader?: Partial<FetchLimits>
   readonly clock: Clock
 }
 
@@ -60,16 +70,18 @@ export async function readKafkaOptions(
     throw misconfigured('no broker is named. Set bootstrap.servers, or give brokers')
   }
   const { tls, sasl } = await securityOf(properties, clock)
-  const limits = limitsOf(properties)
   return {
     clock,
     ...textOption(properties, 'client.id', 'clientId'),
     ...textOption(properties, 'client.rack', 'rack'),
     ...(tls === undefined ? {} : { tls }),
     ...(sasl === undefined ? {} : { sasl }),
+    ...compressionOf(properties),
     ...own,
     brokers,
-    limits: { ...limits, ...own.limits },
+    limits: { ...numbersOf(properties, LIMITS), ...own.limits },
+    producer: { ...numbersOf(properties, PRODUCER), ...own.producer },
+    reader: { ...numbersOf(properties, READER), ...own.reader },
   }
 }
 
@@ -128,19 +140,47 @@ const LIMITS: Readonly<Record<string, keyof KafkaLimits>> = {
   'retry.backoff.max.ms': 'retryMaxMs',
 }
 
-function limitsOf(properties: KafkaProperties): Partial<KafkaLimits> {
-  const limits = Object.entries(LIMITS).flatMap(([name, limit]) => {
+const PRODUCER: Readonly<Record<string, keyof ProducerLimits>> = {
+  'batch.size': 'batchBytes',
+  'linger.ms': 'lingerMs',
+  'buffer.memory': 'producerBytes',
+  'delivery.timeout.ms': 'deliveryTimeoutMs',
+  'transaction.timeout.ms': 'transactionTimeoutMs',
+}
+
+const READER: Readonly<Record<string, keyof FetchLimits>> = {
+  'fetch.max.wait.ms': 'maxWaitMs',
+  'fetch.max.bytes': 'responseMaxBytes',
+  'max.partition.fetch.bytes': 'partitionMaxBytes',
+}
+
+/** The settings that a table names, as numbers under the names of this side. */
+function numbersOf<Name extends string>(
+  properties: KafkaProperties,
+  table: Readonly<Record<string, Name>>,
+): Partial<Record<Name, number>> {
+  const numbers = Object.entries(table).flatMap(([name, limit]) => {
     const text = properties[name]
     if (text === undefined) return []
     const value = Number(text)
-    if (!Number.isSafeInteger(value) || value <= 0) {
-      throw misconfigured(
-        `${name} is ${JSON.stringify(text)}. It has to be a number of milliseconds`,
-      )
+    if (!Number.isSafeInteger(value) || value < 0 || text.trim() === '') {
+      throw misconfigured(`${name} is ${JSON.stringify(text)}. It has to be a whole number`)
     }
     return [[limit, value]]
   })
-  return Object.fromEntries(limits) as Partial<KafkaLimits>
+  return Object.fromEntries(numbers) as Partial<Record<Name, number>>
+}
+
+function compressionOf(properties: KafkaProperties): Partial<KafkaOptions> {
+  const name = properties['compression.type']
+  if (name === undefined) return {}
+  if (isCompression(name)) return { compression: name }
+  const known = Object.keys(COMPRESSION_ID).join(', ')
+  throw misconfigured(`compression.type is ${JSON.stringify(name)}. It is one of ${known}`)
+}
+
+function isCompression(name: string): name is Compression {
+  return Object.hasOwn(COMPRESSION_ID, name)
 }
 
 function textOption(

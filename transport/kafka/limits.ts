@@ -6,6 +6,8 @@ import { TransportError } from '../errors.ts'
 export interface KafkaLimits {
   /** From the first packet to an authenticated connection, TLS and SASL included. */
   readonly connectDeadlineMs: number
+  /** How long opening a log waits for a first broker. */
+  readonly openDeadlineMs: number
   /** From a request to its answer, where the caller names no other. What it passes ends the connection. */
   readonly requestDeadlineMs: number
   /** How long a call of Admin, or a search for a leader or coordinator, tries before it gives up. */
@@ -23,11 +25,14 @@ export interface KafkaLimits {
   readonly maxResponseBytes: number
   /** How long a new topic may take to be known, and a deleted one to be forgotten, by every broker. */
   readonly topicSpreadDeadlineMs: number
+  /** Time between two looks at a broker that holds a join or a sync back, and for its answer to one. */
+  readonly heldRoundCheckMs: number
 }
 
 /** What holds where nothing else is said. */
 export const KAFKA_LIMITS: KafkaLimits = {
   connectDeadlineMs: 10_000,
+  openDeadlineMs: 15_000,
   requestDeadlineMs: 30_000,
   callDeadlineMs: 60_000,
   retryMinMs: 20,
@@ -37,6 +42,7 @@ export const KAFKA_LIMITS: KafkaLimits = {
   reauthenticationMarginMs: 10_000,
   maxResponseBytes: 512 * 1024 * 1024,
   topicSpreadDeadlineMs: 30_000,
+  heldRoundCheckMs: 10_000,
 }
 
 /** How to go on trying. */

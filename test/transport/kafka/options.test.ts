@@ -83,7 +83,7 @@ describe('options', () => {
     const propertiesFile = join(folder, 'all.properties')
     await writeFile(
       propertiesFile,
-      'bootstrap.servers=a:1\nclient.id=file\nclient.rack=r\nrequest.timeout.ms=5',
+      'bootstrap.servers=a:1\nclient.id=file\nclient.rack=r\nrequest.timeout.ms=5\nlinger.ms=0\nfetch.max.bytes=7\ncompression.type=zstd',
     )
     const environment = {
       MILLRACE_KAFKA_CLIENT_ID: 'environment',
@@ -97,7 +97,10 @@ describe('options', () => {
       brokers: 'c:3',
       clientId: 'environment',
       rack: 'r',
+      compression: 'zstd',
       limits: { requestDeadlineMs: 5 },
+      producer: { lingerMs: 0 },
+      reader: { responseMaxBytes: 7 },
     })
   })
 
@@ -131,7 +134,8 @@ describe('options', () => {
     ['bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL', /GSSAPI.*SCRAM/],
     ['bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL\nsasl.mechanism=PLAIN', /user name/],
     ['bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER', /endpoint/],
-    ['bootstrap.servers=a:1\nrequest.timeout.ms=soon', /request\.timeout\.ms.*milliseconds/],
+    ['bootstrap.servers=a:1\nrequest.timeout.ms=soon', /request\.timeout\.ms.*number/],
+    ['bootstrap.servers=a:1\ncompression.type=zip', /zip.*zstd/],
   ])('%j is refused with the remedy', async (text, says) => {
     await expect(fromFile(text)).rejects.toMatchObject({
       ...MISCONFIGURED,

@@ -1,0 +1,94 @@
+/** The log port over a Kafka cluster: its administration, readers, producers and members. */
+import { logClosed } from '../log-errors.ts'
+import type { Membership, MembershipOptions } from '../membership.ts'
+import type {
+  Admin,
+  Producer,
+  ProducerOptions,
+  Reader,
+  ReaderOptions,
+  Transport,
+} from '../transport.ts'
+import { KafkaAdmin } from './admin.ts'
+import type { KafkaCluster } from './cluster.ts'
+import type { Compression } from './codecs.ts'
+import type { FetchLimits } from './fetch-limits.ts'
+import { openKafkaMembership } from './kafka-membership.ts'
+import { KafkaProducer } from './kafka-producer.ts'
+import { KafkaReader } from './kafka-reader.ts'
+import { PRODUCER_LIMITS, type ProducerLimits } from './producer-limits.ts'
+import { producerLink } from './producer-link.ts'
+
+/** What holds for all that is opened from one transport. */
+export interface KafkaTransportParts {
+  /** Closed last. */
+  readonly cluster: KafkaCluster
+  readonly rack: string | undefined
+  readonly replicationFactor: number | undefined
+  readonly compression: Compression | undefined
+  readonly producerLimits: Partial<ProducerLimits> | undefined
+  readonly readerLimits: Partial<FetchLimits> | undefined
+}
+
+/** The port of a cluster. Closing it closes what was opened from it. */
+export class KafkaTransport implements Transport {
+  readonly admin: Admin
+  readonly #parts: KafkaTransportParts
+  readonly #opened = new Set<AsyncDisposable>()
+  #closed: Promise<void> | undefined
+
+  constructor(parts: KafkaTransportParts) {
+    this.#parts = parts
+    this.admin = new KafkaAdmin(parts.cluster, parts.replicationFactor)
+  }
+
+  openReader(options: ReaderOptions): Reader {
+    this.#assertOpen()
+    const { cluster, rack, readerLimits: limits = {} } = this.#parts
+    const onClose = (): boolean => this.#opened.delete(reader)
+    const reader: Reader = new KafkaReader({ ...options, cluster, rack, limits, onClose })
+    this.#opened.add(reader)
+    return reader
+  }
+
+  openProducer(options: ProducerOptions): Producer {
+    this.#assertOpen()
+    const { cluster, compression = 'none', producerLimits } = this.#parts
+    const { retryMinMs, retryMaxMs } = cluster.limits
+    const limits = { ...PRODUCER_LIMITS, ...producerLimits, retryMinMs, retryMaxMs }
+    const onClose = (): boolean => this.#opened.delete(producer)
+    const link = producerLink(cluster)
+    const producer: Producer = new KafkaProducer(link, { ...options, limits, compression, onClose })
+    this.#opened.add(producer)
+    return producer
+  }
+
+  openMembership(options: MembershipOptions): Membership {
+    this.#assertOpen()
+    const onClose = (): boolean => this.#opened.delete(membership)
+    const parts = { admin: this.admin, onClose }
+    const membership: Membership = openKafkaMembership(this.#parts.cluster, options, parts)
+    this.#opened.add(membership)
+    return membership
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  /** What was opened from it first, the connections in any case. */
+  async #close(): Promise<void> {
+    await using _cluster = this.#parts.cluster
+    const closing = await Promise.allSettled(
+      [...this.#opened].map(async (each) => {
+        await each[Symbol.asyncDispose]()
+      }),
+    )
+    for (const each of closing) if (each.status === 'rejected') throw each.reason as Error
+  }
+
+  #assertOpen(): void {
+    if (this.#closed !== undefined) throw logClosed('log')
+  }
+}
