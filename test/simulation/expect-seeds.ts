@@ -8,7 +8,7 @@ import { describeShrunk, shrink } from './shrink.ts'
 export const FROM = Number(process.env['MILLRACE_SIMULATE_FROM'] ?? 1)
 
 /** More than a minute only where the machine is very busy. */
-export const TIMEOUT_MS = 300_000
+export const TIMEOUT_MS = 600_000
 
 /** Fails with the first seed that does not hold, shrunk. */
 export async function expectSeeds(

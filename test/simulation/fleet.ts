@@ -29,6 +29,8 @@ export interface FleetParts {
   readonly shares: number
   /** Stops planned for each share, one a life. */
   readonly stops: number
+  /** Of the first process, in place of what the seed draws. */
+  readonly firstStop: Stop | undefined
   readonly freezes: boolean
   /** Makes the app of a process. */
   readonly makeApp: (start: ShareStart) => StreamsApp
@@ -37,6 +39,9 @@ export interface FleetParts {
   readonly note: (what: string) => void
   readonly onProblem: (problem: string) => void
 }
+
+/** The first life of the first share. */
+export const FIRST_PROCESS = 'app0.0'
 
 /** How often in a row a share's process may be fenced while nothing else goes wrong. */
 const MAX_FENCED = 6
@@ -181,7 +186,8 @@ export class Fleet {
   }
 
   #stopOf(name: string, life: number): Stop | undefined {
-    const { fates, stops, freezes } = this.#parts
+    const { fates, stops, freezes, firstStop } = this.#parts
+    if (name === FIRST_PROCESS && firstStop !== undefined) return firstStop
     if (life >= stops) return undefined
     const random = fates.of(`${name} stop at`)
     const how = random.pick(

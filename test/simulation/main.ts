@@ -1,12 +1,15 @@
 /**
  * `npm run simulate -- --seeds N [--from S] [--workers W] [--guarantee at-least-once]`: any number of
  * seeds; the first that fails is printed with its trace, and shrunk to the faults that are enough.
+ * `--every-await` kills a process at each of its awaits in turn, in every scenario.
  * `--seed S` runs one and prints its trace; `--only '["…"]'` lets only these of its faults happen.
  */
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import type { Guarantee } from '../../runtime/config.ts'
 import type { WorkerAnswer } from './hunt-worker.ts'
+import { stopAtEveryAwait } from './every-await.ts'
+import { SCENARIOS } from './shape.ts'
 import { describeShrunk, shrink } from './shrink.ts'
 import { runSeed } from './world.ts'
 
@@ -18,12 +21,14 @@ const { values } = parseArgs({
     guarantee: { type: 'string', default: 'exactly-once' },
     seed: { type: 'string' },
     only: { type: 'string' },
+    'every-await': { type: 'boolean', default: false },
   },
 })
 const guarantee: Guarantee = values.guarantee === 'at-least-once' ? 'at-least-once' : 'exactly-once'
 const PROGRESS = 500
 
-if (values.seed === undefined) await huntAll()
+if (values['every-await']) await killEverywhere()
+else if (values.seed === undefined) await huntAll()
 else await show(Number(values.seed))
 
 /** Runs one seed and prints what happened. */
@@ -37,6 +42,22 @@ async function show(seed: number): Promise<void> {
   }
   console.log(describeShrunk(await shrink(report, { guarantee }), guarantee))
   process.exitCode = 1
+}
+
+/** Kills a process at each of its awaits, one run each. */
+async function killEverywhere(): Promise<void> {
+  for (const scenario of SCENARIOS) {
+    for (const mode of ['static', 'group'] as const) {
+      let last = 0
+      const every = { scenario, mode, seed: Number(values.from), from: 1, step: 1 }
+      const failed = await stopAtEveryAwait(every, (touch) => (last = touch))
+      console.log(`${scenario.name}, ${mode}: killed at each of ${last} awaits`)
+      if (failed === undefined) continue
+      const { touch, report } = failed
+      console.log([...report.trace, `killed at touch ${touch}:`, ...report.problems].join('\n'))
+      process.exit(1)
+    }
+  }
 }
 
 function namesIn(text: string): readonly string[] {

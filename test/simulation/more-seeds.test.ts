@@ -3,7 +3,7 @@ import { expectSeeds, FROM, TIMEOUT_MS } from './expect-seeds.ts'
 
 const SEEDS = 200
 /** Behind the seeds of test/simulation/simulation.test.ts. */
-const AFTER = 150
+const AFTER = 200
 
 describe('more simulated worlds', () => {
   test(

@@ -56,7 +56,8 @@ export function shapeOf(
   const second = random.pick(SCENARIOS)
   const drawn = first === second ? [first] : [first, second]
   const chosen = scenarios ?? drawn
-  const mode = wanted ?? random.pick(['static', 'group'])
+  const drawnMode = random.pick(['static', 'group'] as const)
+  const mode = wanted ?? drawnMode
   const [split, members, standbys] = [random.pick(SPLITS), 1 + random.below(3), random.below(2)]
   return {
     scenarios: chosen,

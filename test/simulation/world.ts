@@ -19,8 +19,8 @@ import { AppFactory, SESSION_TIMEOUT_MS } from './app-factory.ts'
 import { BrokerFaults, FEEDER } from './broker-faults.ts'
 import { DiskAudit } from './disk-audit.ts'
 import { Fates, type Fault } from './fates.ts'
-import { Fleet } from './fleet.ts'
-import type { Disks } from './process.ts'
+import { FIRST_PROCESS, Fleet } from './fleet.ts'
+import type { Disks, Stop } from './process.ts'
 import { PARTITIONS, type Outputs, type Scenario } from './scenario.ts'
 import { shapeOf, type Mode, type WorldShape } from './shape.ts'
 
@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly mode?: Mode
   /** The only faults that may happen, by their names. Default: all that the seed draws. */
   readonly only?: readonly string[]
+  /** Stops the first process like this, whatever the seed draws. */
+  readonly firstStop?: Stop
   /** A bug to be found. */
   readonly planted?: Planted
 }
@@ -56,6 +58,8 @@ export interface RunReport {
   readonly trace: readonly string[]
   /** The faults that happened. */
   readonly faults: readonly Fault[]
+  /** How often the first process touched the world. */
+  readonly firstTouches: number
 }
 
 /** Longest virtual time a world may take to become quiet: what takes longer waits for ever. */
@@ -78,8 +82,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   } catch (error) {
     if (world.problems.length === 0) world.problems.push(told(error))
   }
-  const { problems, trace, faults } = world
-  return { seed, problems, trace, faults }
+  const { problems, trace, faults, firstTouches } = world
+  return { seed, problems, trace, faults, firstTouches }
 }
 
 class World {
@@ -134,6 +138,7 @@ class World {
       log: this.#log,
       shares: shape.shares.length,
       stops: shape.stops,
+      firstStop: options.firstStop,
       freezes: this.#guarantee === 'exactly-once',
       makeApp: (start) => this.#apps.make(start),
       onEnded: async (process, disks) => await this.#look(process.name, disks),
@@ -144,6 +149,10 @@ class World {
 
   get faults(): readonly Fault[] {
     return this.#fates.happened
+  }
+
+  get firstTouches(): number {
+    return this.#fleet.processOf(FIRST_PROCESS)?.touches ?? 0
   }
 
   async run(): Promise<void> {
