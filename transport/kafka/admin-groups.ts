@@ -82,11 +82,16 @@ export async function deleteGroup(cluster: KafkaCluster, groupId: string): Promi
   throw refused(code, { api: DELETE_GROUPS.name, place: `group ${groupId}` })
 }
 
-/** The members of a group; none where there is no such group. */
+/**
+ * The members of a group; none where there is no such group. A coordinator that has just taken over
+ * describes it as of a moment ago, when it may have had none; stable offsets, even of nothing, are
+ * answered only when all that was written is there to be seen.
+ */
 export async function describeGroup(
   cluster: KafkaCluster,
   groupId: string,
 ): Promise<readonly GroupMemberDescription[]> {
+  await stableOffsets(cluster, groupId, [])
   const { groups } = await cluster.askCoordinator(
     { kind: 'group', key: groupId },
     [DESCRIBE_GROUPS, { groups: [groupId] }],

@@ -9,26 +9,25 @@ import { FIND_COORDINATOR } from './api/find-coordinator.ts'
 import type { GroupLink } from './group-link.ts'
 import { isRetriable } from './limits.ts'
 
-/** Milliseconds between two questions, and for the answer to one. */
-export const HELD_ROUND_CHECK_MS = 10_000
-
 /** Whose coordinator is waited for, and where. */
 export interface HeldRound {
   readonly groupId: string
   readonly node: number
+  /** Between two questions, and for the answer to one. */
+  readonly checkMs: number
 }
 
 /** Looks after the rounds of a link until the signal aborts, or the node does not answer; rejects at nothing. */
 export async function watchRound(
   link: GroupLink,
-  { groupId, node }: HeldRound,
+  { groupId, node, checkMs }: HeldRound,
   signal: AbortSignal,
 ): Promise<void> {
   const question = [FIND_COORDINATOR, { kind: 'group', key: groupId }] as const
-  const options = { deadlineMs: HELD_ROUND_CHECK_MS, signal }
+  const options = { deadlineMs: checkMs, signal }
   try {
     for (;;) {
-      await sleep(link.clock, HELD_ROUND_CHECK_MS, signal)
+      await sleep(link.clock, checkMs, signal)
       await link.ask({ lane: 'signs', node }, question, options)
     }
   } catch (error) {

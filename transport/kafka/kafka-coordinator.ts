@@ -41,14 +41,16 @@ const PROTOCOL_TYPE = 'consumer'
 /** What of a join its later requests need. */
 type Terms = Pick<JoinRequest, 'protocol' | 'sessionTimeoutMs' | 'rebalanceTimeoutMs'>
 
+type GroupDeadlines = Pick<KafkaLimits, 'requestDeadlineMs' | 'heldRoundCheckMs'>
+
 /** The coordinator of one member's group. */
 export class KafkaCoordinator implements GroupCoordinatorPort {
   readonly #link: GroupLink
-  readonly #limits: Pick<KafkaLimits, 'requestDeadlineMs'>
+  readonly #limits: GroupDeadlines
   /** Of the last join. */
   #terms: Terms = { protocol: '', sessionTimeoutMs: 0, rebalanceTimeoutMs: 0 }
 
-  constructor(link: GroupLink, limits: Pick<KafkaLimits, 'requestDeadlineMs'>) {
+  constructor(link: GroupLink, limits: GroupDeadlines) {
     this.#link = link
     this.#limits = limits
   }
@@ -136,7 +138,8 @@ export class KafkaCoordinator implements GroupCoordinatorPort {
   ): Promise<R> {
     const node = await this.#link.coordinator(groupId, options.deadlineMs)
     const answered = new AbortController()
-    if (lane === 'rounds') void watchRound(this.#link, { groupId, node }, answered.signal)
+    const round = { groupId, node, checkMs: this.#limits.heldRoundCheckMs }
+    if (lane === 'rounds') void watchRound(this.#link, round, answered.signal)
     try {
       return await this.#link.ask({ lane, node }, question, options)
     } catch (error) {

@@ -5,7 +5,7 @@ import type { WayToCoordinator } from '../group-world.ts'
 import { groupBrokersLink, MovingGroup } from './group-brokers.ts'
 
 const SEEDS = 50
-const LIMITS = { requestDeadlineMs: 1_000 }
+const LIMITS = { requestDeadlineMs: 1_000, heldRoundCheckMs: 700 }
 
 test(`a group over brokers that it moves between has one owner a partition, and comes to rest (${SEEDS} seeds)`, async () => {
   let moves = 0

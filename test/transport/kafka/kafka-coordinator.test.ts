@@ -7,7 +7,6 @@ import type {
   GroupLink,
   GroupRequestOptions,
 } from '../../../transport/kafka/group-link.ts'
-import { HELD_ROUND_CHECK_MS } from '../../../transport/kafka/held-round.ts'
 import {
   GOODBYE_DEADLINE_MS,
   HEARTBEATS_PER_SESSION,
@@ -16,6 +15,7 @@ import {
 import { brokerUnreachable, requestTimedOut } from '../../../transport/kafka/kafka-errors.ts'
 
 const REQUEST_DEADLINE_MS = 30_000
+const CHECK_MS = 10_000
 const MEMBER = { groupId: 'g', memberId: 'm' }
 const JOIN = {
   ...MEMBER,
@@ -75,7 +75,7 @@ function scripted(lines: Readonly<Record<string, readonly Line[]>>) {
     },
     [Symbol.asyncDispose]: async () => {},
   }
-  const limits = { requestDeadlineMs: REQUEST_DEADLINE_MS }
+  const limits = { requestDeadlineMs: REQUEST_DEADLINE_MS, heldRoundCheckMs: CHECK_MS }
   const coordinator: GroupCoordinatorPort = new KafkaCoordinator(link, limits)
   return { clock, coordinator, asked, log }
 }
@@ -280,8 +280,8 @@ test('a join that is held back goes on while its broker answers beside it, and n
   const outcome = coordinator.join(JOIN, nobodyLeaves()).catch((error: unknown) => error)
   let isOver = false
   void outcome.then(() => (isOver = true))
-  await clock.runUntil(() => isOver, 10 * HELD_ROUND_CHECK_MS)
-  expect(clock.monotonic()).toBe(3 * HELD_ROUND_CHECK_MS)
+  await clock.runUntil(() => isOver, 10 * CHECK_MS)
+  expect(clock.monotonic()).toBe(3 * CHECK_MS)
   expect(asked.slice(1).map(({ lane, node }) => [lane, node])).toEqual(Array(3).fill(['signs', 7]))
   expect(log).toEqual(['drop rounds 7', 'forget g'])
   expect(await outcome).toMatchObject({ kind: 'retriable' })
