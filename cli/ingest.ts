@@ -3,7 +3,8 @@ import { basename } from 'node:path'
 import type { IngestProgress, IngestResult } from '../video/ingest-attempt.ts'
 import { ingest } from '../video/ingest.ts'
 import { defineCommand } from './command.ts'
-import { logOptions, openLog } from './open-log.ts'
+import { logOptions, logPlaceOf } from './log-place.ts'
+import { openLog } from './open-log.ts'
 import { count, optional, size, text, withDefault } from './options.ts'
 import type { Output, Progress } from './output.ts'
 import { formatBytes } from './quantities.ts'
@@ -30,12 +31,17 @@ export const ingestCommand = defineCommand({
       line: 'millrace ingest clip.mp4 --embedded data --id holiday',
       says: 'under an id of your own',
     },
+    {
+      line: 'millrace ingest clip.mp4 --brokers localhost:9092 --registry http://localhost:8081',
+      says: 'into a Kafka cluster',
+    },
   ],
   run: async ({ operands, options, output, clock, signal }) => {
     if (options.id !== undefined && operands.length > 1) {
       throw usageError('--id is for a single file: ingest the files one by one, or leave it out')
     }
-    await using log = await openLog(options.embedded, { clock, signal })
+    const place = logPlaceOf(options)
+    await using log = await openLog(place, { clock, signal, needsSchemas: true })
     for (const path of operands) {
       const progress = output.progress(basename(path), { unit: 'bytes' })
       const { transport, registry } = log

@@ -40,6 +40,11 @@ const COMMANDS: readonly CommandEntry[] = [
     async () => (await import('./describe.ts')).describeCommand,
   ),
   entry(
+    'topics',
+    'shows the topics that a pipeline needs, and makes those that are missing',
+    async () => (await import('./topics.ts')).topicsCommand,
+  ),
+  entry(
     'tail',
     'shows the records of a topic',
     async () => (await import('./tail.ts')).tailCommand,

@@ -36,6 +36,9 @@ export const text: ValueKind<string> = kind('TEXT', 'a text', (given) => given |
 /** The path of a folder. */
 export const folder: ValueKind<string> = kind('DIR', 'a folder', (given) => given || undefined)
 
+/** The path of a file. */
+export const file: ValueKind<string> = kind('FILE', 'a file', (given) => given || undefined)
+
 /** Bytes: `5MiB`, `64KiB`, `5000000`. */
 export const size: ValueKind<number> = kind('SIZE', 'a size such as 64KiB or 5MiB', parseBytes)
 

@@ -1,5 +1,4 @@
 /** `millrace reset`: an application forgets what it did, after it was shown what that means. */
-import { join } from 'node:path'
 import { describePartition } from '../model/position.ts'
 import {
   applyReset,
@@ -12,7 +11,8 @@ import { confirmed } from './ask.ts'
 import { defineCommand } from './command.ts'
 import { given } from './given.ts'
 import { loadPipeline } from './load-pipeline.ts'
-import { logOptions, openLog } from './open-log.ts'
+import { logOptions, logPlaceOf, STATE_HELP, stateFolderOf } from './log-place.ts'
+import { openLog } from './open-log.ts'
 import { flag, folder, optional, text, withDefault, type ValueKind } from './options.ts'
 import type { Json } from './output.ts'
 
@@ -40,7 +40,7 @@ export const resetCommand = defineCommand({
   operands: { usage: '<pipeline.ts>', least: 1, most: 1 },
   options: {
     ...logOptions,
-    state: optional(folder, 'where state is kept; otherwise a folder beside the log'),
+    state: optional(folder, STATE_HELP),
     application: optional(text, "the application's name; otherwise the topology's"),
     to: withDefault(
       target,
@@ -62,12 +62,13 @@ export const resetCommand = defineCommand({
     },
   ],
   run: async ({ operands: [path = ''], options, output, clock, signal }) => {
+    const place = logPlaceOf(options)
     const topology = await loadPipeline(path)
-    await using log = await openLog(options.embedded, { clock, existing: true })
+    await using log = await openLog(place, { clock, existing: true })
     const request = {
       topology,
       transport: log.transport,
-      stateDir: options.state ?? join(options.embedded, 'state'),
+      stateDir: stateFolderOf(place, options.state),
       to: options.to,
       oldTopics: options['old-topics'],
       signal,

@@ -1,25 +1,16 @@
 /** `millrace run`: a pipeline from its file, until it is stopped. */
-import { join } from 'node:path'
+import { hostname } from 'node:os'
 import { streams, type StreamsApp } from '../runtime/app.ts'
-import type { GroupAssignment, StaticAssignment } from '../runtime/assignment.ts'
 import type { StreamsEvent, StreamsOptions } from '../runtime/config.ts'
 import { defineCommand, type CommandContext } from './command.ts'
 import { createMissingTopics, topicsOf } from './create-topics.ts'
 import { given } from './given.ts'
 import { loadPipeline } from './load-pipeline.ts'
-import { logOptions, openLog } from './open-log.ts'
-import {
-  count,
-  duration,
-  flag,
-  folder,
-  oneOf,
-  optional,
-  text,
-  units,
-  withDefault,
-} from './options.ts'
+import { logOptions, logPlaceOf, STATE_HELP, stateFolderOf } from './log-place.ts'
+import { openLog } from './open-log.ts'
+import { count, duration, flag, folder, oneOf, optional, text, withDefault } from './options.ts'
 import type { Output } from './output.ts'
+import { assignmentOf, shareOptions } from './process-share.ts'
 import { usageError } from './usage-error.ts'
 
 /** Below the deadline of interruption.ts, so that an app that cannot stop says so itself. */
@@ -35,13 +26,9 @@ export const runCommand = defineCommand({
   operands: { usage: '<pipeline.ts>', least: 1, most: 1 },
   options: {
     ...logOptions,
-    state: optional(folder, 'where state is kept; otherwise a folder beside the log'),
+    state: optional(folder, STATE_HELP),
     application: optional(text, "the application's name; otherwise the topology's"),
-    partition: optional(units, 'the share of this process: 0, or 0-2, or 0,2; otherwise all'),
-    of: optional(count, 'of how many shares; otherwise one for each partition'),
-    group: flag('share the work with the other processes that run the pipeline so'),
-    instance: optional(text, 'with --group: a name under which a restart keeps its share'),
-    standbys: optional(count, "with --group: copies of each task's state on other processes"),
+    ...shareOptions,
     adopt: flag('take over the offsets of a run with, or without, --group'),
     guarantee: withDefault(
       oneOf('exactly-once', 'at-least-once'),
@@ -72,6 +59,10 @@ export const runCommand = defineCommand({
       says: 'a share of it, as one of several processes',
     },
     {
+      line: 'millrace run pipeline.ts --kafka-config client.properties --partition host',
+      says: 'on Kafka, one partition a pod of a StatefulSet',
+    },
+    {
       line: 'millrace run pipeline.ts --embedded data --until-caught-up',
       says: 'what is there, then stop',
     },
@@ -85,20 +76,23 @@ export const runCommand = defineCommand({
     if (options['on-error'] === 'dead-letter' && options['dead-letters'] === undefined) {
       throw usageError('--on-error dead-letter needs --dead-letters TOPIC')
     }
+    const place = logPlaceOf(options)
+    const assignment = assignmentOf(options, { environment: process.env, hostName: hostname() })
     const topology = await loadPipeline(path)
-    await using log = await openLog(options.embedded, context)
+    await using log = await openLog(place, context)
     if (options['create-topics']) {
-      const wanted = await topicsOf(topology, log.transport, options.partitions)
+      const wanted = await topicsOf(topology, log.transport, options)
       const made = await createMissingTopics(log.transport, wanted)
       if (made.length > 0) context.output.note(`made the topics ${made.join(', ')}`)
     }
     const onError = options['on-error']
     await using app = streams(topology, {
-      ...log,
+      transport: log.transport,
+      registry: log.registry,
       clock: context.clock,
-      state: { kind: 'folder', folder: options.state ?? join(options.embedded, 'state') },
+      state: { kind: 'folder', folder: stateFolderOf(place, options.state) },
       guarantee: options.guarantee,
-      assignment: assignmentOf(options),
+      assignment,
       adopt: options.adopt,
       limits: {
         closeDeadlineMs: CLOSE_DEADLINE_MS,
@@ -112,26 +106,6 @@ export const runCommand = defineCommand({
     return undefined
   },
 })
-
-function assignmentOf(options: {
-  readonly partition: readonly number[] | undefined
-  readonly of: number | undefined
-  readonly group: boolean
-  readonly instance: string | undefined
-  readonly standbys: number | undefined
-}): GroupAssignment | StaticAssignment {
-  const { partition, of, group, instance, standbys } = options
-  if (!group) {
-    if (instance !== undefined || standbys !== undefined) {
-      throw usageError('--instance and --standbys need --group')
-    }
-    return { kind: 'static', ...given({ units: partition, of }) }
-  }
-  if (partition !== undefined || of !== undefined) {
-    throw usageError('--group shares the partitions out by itself: leave --partition and --of out')
-  }
-  return { kind: 'group', ...given({ instanceId: instance, standbys }) }
-}
 
 /** Runs an app until it fails, is told to stop, or is done. */
 export async function drive(

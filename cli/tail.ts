@@ -5,7 +5,8 @@ import type { LogRecord } from '../model/record.ts'
 import type { Cursor, FetchedBatch, Reader, Transport } from '../transport/transport.ts'
 import { defineCommand } from './command.ts'
 import { nearest } from './nearest.ts'
-import { logOptions, openLog } from './open-log.ts'
+import { logOptions, logPlaceOf } from './log-place.ts'
+import { openLog } from './open-log.ts'
 import { count, flag, index, optional } from './options.ts'
 import type { Json, Output } from './output.ts'
 import { RecordReader } from './readable-record.ts'
@@ -37,13 +38,17 @@ export const tailCommand = defineCommand({
       says: 'a few from the middle',
     },
     {
+      line: 'millrace tail words --brokers localhost:9092 --follow',
+      says: 'what comes into a Kafka cluster',
+    },
+    {
       line: 'millrace tail videos.enriched --embedded data --json | jq .value',
       says: 'for another program',
     },
   ],
   endless: true,
   run: async ({ operands: [name = ''], options, output, clock, signal }) => {
-    await using log = await openLog(options.embedded, { clock, existing: true, signal })
+    await using log = await openLog(logPlaceOf(options), { clock, existing: true, signal })
     const topic = await existingTopic(log.transport, name)
     await using reader = log.transport.openReader({
       isolation: 'read_committed',

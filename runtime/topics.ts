@@ -1,12 +1,11 @@
 /** The topics an app needs: its author's must exist and fit together, its own are created. */
 import { MillraceError } from '../model/errors.ts'
 import type { Topic } from '../model/position.ts'
-import { changelogConfig, changelogTopic } from '../state/changelog.ts'
-import type { Subtopology, Topology } from '../topology/graph.ts'
+import type { Topology } from '../topology/graph.ts'
 import { checkPartitions } from '../topology/partitions.ts'
 import { TopologyError } from '../topology/problem.ts'
-import { repartitionCounts } from '../topology/repartition-counts.ts'
-import type { NewTopic, TopicConfig, TopicDescription, Transport } from '../transport/transport.ts'
+import type { NewTopic, TopicDescription, Transport } from '../transport/transport.ts'
+import { authorsTopics, changelogTopics, lettersTopic, repartitionTopics } from './topic-plan.ts'
 
 /** What an app knows of its topics. */
 export interface KnownTopics {
@@ -14,11 +13,6 @@ export interface KnownTopics {
   readonly topicIdOf: (topic: Topic) => string
   readonly all: readonly TopicDescription[]
 }
-
-/** Room that a changelog record or a dead letter needs beyond the value of a source record: key, headers, bookkeeping. */
-const HEADROOM_BYTES = 64 * 1024
-
-const REPARTITION_SEGMENT_BYTES = 50 * 1024 * 1024
 
 /**
  * Looks up every topic of a topology and creates its repartition topics and changelogs. Throws
@@ -37,22 +31,15 @@ export async function prepareTopics(
   const named = authorsTopics(topology)
   const found = new Map<string, TopicDescription>()
   for (const topic of await admin.describeTopics(named)) found.set(topic.topic, topic)
-  const counts = new Map([...found].map(([topic, { partitions }]) => [topic, partitions]))
-  const own = repartitionCounts(topology, counts)
-  const problems = checkPartitions(topology, new Map([...counts, ...own]))
+  const repartitions = repartitionTopics(topology, found)
+  const all = [...found.values(), ...repartitions]
+  const counts = new Map(all.map(({ topic, partitions }) => [topic, partitions]))
+  const problems = checkPartitions(topology, counts)
   if (problems.length > 0) throw new TopologyError(topology.name, problems)
-  const config = repartitionConfig(maxRecordBytes([...found.values()]))
-  const repartitions = [...own].map(([topic, partitions]) => ({ topic, partitions, config }))
   await createMissing(repartitions, transport, found)
-  const wanted = topology.subtopologies.flatMap((subtopology) =>
-    changelogsOf(subtopology, application, found),
-  )
-  if (deadLetterTopic !== undefined) {
-    const limit = maxRecordBytes([...found.values()])
-    const config = limit === undefined ? {} : { 'max.message.bytes': String(limit) }
-    wanted.push({ topic: deadLetterTopic, partitions: 1, config })
-  }
-  await createMissing(wanted, transport, found)
+  const changelogs = changelogTopics(topology, application, found)
+  const letters = deadLetterTopic === undefined ? [] : [lettersTopic(deadLetterTopic, found)]
+  await createMissing([...changelogs, ...letters], transport, found)
   const topicOf = (topic: Topic): TopicDescription => {
     const known = found.get(topic)
     if (known === undefined) throw new TypeError(`the app does not know the topic ${topic}`)
@@ -63,51 +50,6 @@ export async function prepareTopics(
     topicIdOf: (topic) => topicOf(topic).topicId,
     all: [...found.values()],
   }
-}
-
-function authorsTopics(topology: Topology): readonly Topic[] {
-  const topics = new Set<Topic>()
-  const own = new Set(topology.repartitions.map(({ topic }) => topic))
-  for (const node of topology.nodes) {
-    if (node.kind === 'source') for (const topic of node.topics) topics.add(topic)
-    if (node.kind === 'sink') topics.add(node.topic)
-  }
-  return [...topics.difference(own)]
-}
-
-/** Kafka Streams' own: nothing of it expires, for only its application knows what it has read. Segments are small, so that what was read can go. */
-function repartitionConfig(maxBytes: number | undefined): TopicConfig {
-  return {
-    'cleanup.policy': 'delete',
-    'retention.ms': '-1',
-    'segment.bytes': String(REPARTITION_SEGMENT_BYTES),
-    'message.timestamp.type': 'CreateTime',
-    ...(maxBytes === undefined ? {} : { 'max.message.bytes': String(maxBytes) }),
-  }
-}
-
-function changelogsOf(
-  subtopology: Subtopology,
-  application: string,
-  found: ReadonlyMap<string, TopicDescription>,
-): NewTopic[] {
-  const sources = subtopology.sourceTopics.flatMap((topic) => found.get(topic) ?? [])
-  const partitions = Math.max(...sources.map((source) => source.partitions))
-  const maxBytes = maxRecordBytes(sources)
-  return subtopology.stores
-    .filter(({ spec, changelog }) => spec.logged && changelog === 'own')
-    .map(({ spec }) => ({
-      topic: changelogTopic(application, spec.name),
-      partitions,
-      config: changelogConfig(maxBytes, spec),
-    }))
-}
-
-/** What a topic must take that holds values of these: undefined where the log's default does. */
-function maxRecordBytes(sources: readonly TopicDescription[]): number | undefined {
-  const limits = sources.map(({ config }) => Number(config['max.message.bytes'] ?? 0))
-  const largest = Math.max(0, ...limits)
-  return largest > 0 ? largest + HEADROOM_BYTES : undefined
 }
 
 async function createMissing(

@@ -8,6 +8,7 @@ import { ingestCommand } from '../../cli/ingest.ts'
 import { resetCommand } from '../../cli/reset.ts'
 import { runCommand } from '../../cli/run.ts'
 import { tailCommand } from '../../cli/tail.ts'
+import { topicsCommand } from '../../cli/topics.ts'
 import { millrace } from './millrace.ts'
 
 const about = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -96,6 +97,7 @@ const COMMANDS = [
   resetCommand,
   runCommand,
   tailCommand,
+  topicsCommand,
 ]
 
 describe('a command', () => {
@@ -110,7 +112,12 @@ describe('a command', () => {
     [describeCommand, [], 'describe needs <pipeline.ts>'],
     [describeCommand, ['a.ts', 'b.ts'], "describe does not know what to do with 'b.ts'"],
     [describeCommand, ['x.ts', '--mermaid=yes'], '--mermaid takes no value'],
-    [tailCommand, ['topic'], '--embedded DIR is needed'],
+    [
+      tailCommand,
+      ['topic', '--brokers', 'here'],
+      '--brokers takes a broker such as localhost:9092',
+    ],
+    [tailCommand, ['topic', '--registry', 'here'], '--registry takes an address such as'],
     [tailCommand, ['topic', '--embedded'], '--embedded needs a value'],
     [tailCommand, ['topic', '--embedded', '--json'], '--embedded needs a value'],
     [tailCommand, ['t', '--embedded', 'a', '--embedded', 'b'], '--embedded was given twice'],

@@ -1,0 +1,178 @@
+/** `millrace topics`: what a pipeline needs of its log, what is there, and how to get from one to the other. */
+import { asTopic, isTopicName, type Topic } from '../model/position.ts'
+import { forApplication } from '../topology/application.ts'
+import { BROKER_SETTINGS, brokerAdvice, type BrokerAdvice } from './broker-advice.ts'
+import { defineCommand } from './command.ts'
+import { createMissingTopics, LARGEST_RECORD, limitOf } from './create-topics.ts'
+import { EXIT } from './exit-codes.ts'
+import { loadPipeline } from './load-pipeline.ts'
+import { logOptions, logPlaceOf } from './log-place.ts'
+import { openLog, type OpenLog } from './open-log.ts'
+import { count, flag, optional, size, text } from './options.ts'
+import type { Output } from './output.ts'
+import { planTopics, type PlannedTopic, type TopicPlan } from './planned-topics.ts'
+import { formatBytes } from './quantities.ts'
+import { createLine, mendLine, type CommandStyle } from './topic-commands.ts'
+import { counted, differencesOf, narrowSink, type TopicDifference } from './topic-differences.ts'
+import { usageError } from './usage-error.ts'
+
+/** The command. */
+export const topicsCommand = defineCommand({
+  name: 'topics',
+  summary: 'shows the topics that a pipeline needs, and makes those that are missing',
+  details:
+    'Sources and sinks, which people make, and changelogs, repartition topics and dead letters,\n' +
+    'which a run makes. Says what does not fit, with the command lines of Kafka that mend it, and\n' +
+    'ends with exit code 7 where a run could not go on with what is there.',
+  operands: { usage: '<pipeline.ts>', least: 1, most: 1 },
+  options: {
+    ...logOptions,
+    application: optional(text, "the application's name; otherwise the topology's"),
+    'dead-letters': optional(text, 'the topic of dead letters that a run is given'),
+    chunk: optional(size, 'how large values are that it reads; of videos.raw, otherwise 5MiB'),
+    partitions: optional(
+      count,
+      'partitions of sources and sinks; otherwise as those that are there',
+    ),
+    replication: optional(count, 'with Kafka: copies of topics that are made'),
+    create: flag('make what is missing'),
+  },
+  examples: [
+    { line: 'millrace topics pipeline.ts --brokers localhost:9092', says: 'what it needs' },
+    {
+      line: 'millrace topics pipeline.ts --brokers localhost:9092 --create --partitions 4',
+      says: 'make what is missing',
+    },
+    {
+      line: 'millrace topics pipeline.ts --kafka-config client.properties --chunk 10MiB',
+      says: 'for large chunks, with the limits of all brokers',
+    },
+  ],
+  run: async ({ operands: [path = ''], options, output, clock, signal }) => {
+    const place = logPlaceOf(options)
+    const topology = await loadPipeline(path)
+    const application = options.application ?? topology.name
+    const { replication } = options
+    await using log = await openLog(place, {
+      clock,
+      signal,
+      existing: !options.create,
+      replication,
+    })
+    const plan = await planTopics(forApplication(topology, application), log.transport, {
+      application,
+      partitions: options.partitions,
+      recordBytes: options.chunk,
+      deadLetterTopic: topicNamed(options['dead-letters']),
+    })
+    const style = styleOf(log, replication)
+    const states = plan.topics.map((topic) => stateOf(topic, options.partitions))
+    const brokers = await adviceOn(log, plan, style)
+    showPlan(output, { plan, states, brokers, style })
+    const missing = plan.topics.filter(({ there }) => there === undefined)
+    if (options.create) await make(log, missing, output)
+    const isShort = missing.some(({ role }) => role === 'source' || role === 'sink')
+    const isWrong =
+      plan.misfits.length > 0 ||
+      brokers.some((advice) => advice.isWrong) ||
+      states.some(({ differences }) => differences.length > 0) ||
+      (isShort && !options.create)
+    return isWrong ? EXIT.checkFailed : EXIT.done
+  },
+})
+
+function topicNamed(name: string | undefined): Topic | undefined {
+  if (name === undefined || isTopicName(name)) return name === undefined ? undefined : asTopic(name)
+  throw usageError(`--dead-letters takes the name of a topic, not '${name}'`)
+}
+
+interface TopicState {
+  readonly topic: PlannedTopic
+  readonly differences: readonly TopicDifference[]
+}
+
+function stateOf(topic: PlannedTopic, asked: number | undefined): TopicState {
+  return { topic, differences: differencesOf(topic, asked) }
+}
+
+/** Undefined for an embedded log, which Kafka's tools do not reach. */
+function styleOf({ cluster }: OpenLog, replication: number | undefined): CommandStyle | undefined {
+  if (cluster === undefined) return undefined
+  const { brokers, propertiesFile } = cluster
+  return { brokers, propertiesFile, replication }
+}
+
+async function adviceOn(
+  { cluster }: OpenLog,
+  { topics }: TopicPlan,
+  style: CommandStyle | undefined,
+): Promise<readonly BrokerAdvice[]> {
+  if (cluster === undefined || style === undefined) return []
+  const largest = Math.max(0, ...topics.map((topic) => limitOf(topic)))
+  return brokerAdvice(await cluster.brokerSettings(BROKER_SETTINGS), largest, style)
+}
+
+async function make(
+  { transport }: OpenLog,
+  missing: readonly PlannedTopic[],
+  output: Output,
+): Promise<void> {
+  const made = await createMissingTopics(
+    transport,
+    missing.map(({ topic, partitions, config }) => ({ topic, partitions, config })),
+  )
+  const text = made.length === 0 ? 'nothing was missing' : `made ${made.join(', ')}`
+  output.result('topics-made', text, { topics: made })
+}
+
+interface Shown {
+  readonly plan: TopicPlan
+  readonly states: readonly TopicState[]
+  readonly brokers: readonly BrokerAdvice[]
+  readonly style: CommandStyle | undefined
+}
+
+function showPlan(output: Output, { plan, states, brokers, style }: Shown): void {
+  const width = Math.max(...plan.topics.map(({ topic }) => topic.length))
+  for (const { topic: planned, differences } of states) {
+    const { topic, role, there } = planned
+    const state = there === undefined ? 'missing' : differences.length === 0 ? 'ok' : 'differs'
+    const narrow = narrowSink(planned, plan.topics)
+    const notes = narrow === undefined ? [] : [narrow]
+    const says = differences.map((difference) => difference.says)
+    const commands = commandsFor(planned, differences, style)
+    const lines = [
+      `${state.padEnd(8)} ${topic.padEnd(width)}  ${role.padEnd(12)} ${settingsOf(planned)}`,
+      ...[...says, ...notes].map((line) => `         ${line}`),
+      ...commands.map((line) => `         $ ${line}`),
+    ]
+    const { partitions, config } = there ?? planned
+    const about = { topic, role, state, partitions, config: { ...config } }
+    output.result('topic', lines.join('\n'), { ...about, differences: says, notes, commands })
+  }
+  for (const says of plan.misfits) output.result('misfit', `differs  ${says}`, { says })
+  for (const { says, isWrong } of brokers) {
+    output.result('broker', `${isWrong ? 'differs ' : 'note    '} ${says}`, { says, isWrong })
+  }
+}
+
+function commandsFor(
+  planned: PlannedTopic,
+  differences: readonly TopicDifference[],
+  style: CommandStyle | undefined,
+): readonly string[] {
+  if (style === undefined) return []
+  if (planned.there === undefined) return [createLine(planned, style)]
+  return differences.flatMap((difference) => mendLine(planned.topic, difference, style) ?? [])
+}
+
+function settingsOf(planned: PlannedTopic): string {
+  const { partitions, config } = planned.there ?? planned
+  const limit = Number(config[LARGEST_RECORD] ?? 0)
+  const parts = [
+    counted(partitions),
+    config['cleanup.policy'] ?? 'delete',
+    ...(limit === 0 ? [] : [`records up to ${formatBytes(limit)}`]),
+  ]
+  return parts.join(', ')
+}
