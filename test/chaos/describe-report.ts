@@ -6,7 +6,7 @@ const FAULTS: readonly Fault[] = ['lost', 'doubled', 'out of order', 'unexpected
 
 /** What was done, and what was found. */
 export function describeReport(report: ChaosReport): string {
-  const { violations, problems, cycles, counts, fed, records, folder } = report
+  const { violations, problems, cycles, kills, counts, fed, records, folder } = report
   const done = [...counts].map(([kind, count]) => `${count} × ${kind}`).join(', ')
   const found = FAULTS.map((fault) => {
     const of = violations.filter((each) => each.fault === fault)
@@ -14,7 +14,7 @@ export function describeReport(report: ChaosReport): string {
   })
   const isClean = violations.length === 0 && problems.length === 0
   return [
-    `${cycles} cycles: ${done}`,
+    `${cycles} cycles, ${kills} of them kill -9: ${done}`,
     `${fed.numbers} numbers, ${fed.pairs} pairs and ${fed.chunks} chunks fed; ${records} records compared`,
     `${found.join(', ')}; ${problems.length} other problems`,
     ...violations.map(

@@ -26,9 +26,17 @@ export interface Place {
 /** A process that was not heard of for this long loses its tasks. */
 export const SESSION_MS = 1_500
 
+/** How long a process that starts waits for a broker that is just being started, too. */
+const BROKER_BACK_MS = 120_000
+
 /** Opens the log of a place. */
 export async function openPlace(place: Place, clock: Clock): Promise<Transport> {
-  if (place.log.kind === 'kafka') throw new TypeError('no cluster can be used yet')
+  if (place.log.kind === 'kafka') {
+    // Loaded only where it is used: a process that is killed every other second starts often.
+    const { openKafka } = await import('../../transport/kafka/open.ts')
+    const { brokers } = place.log
+    return await openKafka({ brokers, clock, limits: { openDeadlineMs: BROKER_BACK_MS } })
+  }
   return await openEmbeddedLog({ folder: logFolder(place), clock, share: true })
 }
 

@@ -49,6 +49,8 @@ export interface ChaosReport {
   /** Processes that ended by themselves, outputs that were not complete in time. */
   readonly problems: readonly string[]
   readonly cycles: number
+  /** How many of them were kill -9. */
+  readonly kills: number
   readonly counts: ReadonlyMap<TroubleKind, number>
   readonly fed: Fed
   /** Records that were compared. */
@@ -206,7 +208,7 @@ class Run {
   }
 
   async #report(written: Written): Promise<ChaosReport> {
-    const { cycles, counts } = this.#troublemaker
+    const { cycles, kills, counts } = this.#troublemaker
     const violations = await verify(written).catch((error: unknown) => {
       this.#problems.push(`the outputs cannot be verified: ${asError(error).stack}`)
       return []
@@ -214,7 +216,7 @@ class Run {
     const records = TOPICS.reduce((sum, topic) => sum + written.of(topic).flat().length, 0)
     const { fed } = written
     const { folder } = this.#place
-    return { violations, problems: this.#problems, cycles, counts, fed, records, folder }
+    return { violations, problems: this.#problems, cycles, kills, counts, fed, records, folder }
   }
 
   #say(what: string): void {

@@ -5,6 +5,8 @@ import type { Schedule, Trouble, TroubleKind } from './schedule.ts'
 
 /** How long a process that came back may take to have tasks before others are troubled again. */
 const RUNS_MS = 10_000
+/** Pauses are so many times as long while the broker is away: who cannot work has little to lose. */
+const PATIENCE = 4
 
 /** What can be done to a broker. */
 export interface TroubledBroker {
@@ -45,12 +47,18 @@ export class Troublemaker {
     return [...this.counts.values()].reduce((sum, count) => sum + count, 0)
   }
 
+  /** Those that left no time for anything. */
+  get kills(): number {
+    return [...this.counts].reduce((sum, [kind, n]) => sum + (kind.startsWith('kill') ? n : 0), 0)
+  }
+
   /** Resolves when the signal has aborted and everything is started again. Rejects with what could not be. */
   async run(signal: AbortSignal): Promise<void> {
-    const { schedule, clock } = this.#parts
+    const { schedule, clock, broker } = this.#parts
     while (!signal.aborted) {
       await this.#begin(schedule.next())
-      await Promise.race([sleep(clock, schedule.pauseMs()), this.#failed.promise])
+      const pauseMs = schedule.pauseMs() * (this.#busy.has(broker) ? PATIENCE : 1)
+      await Promise.race([sleep(clock, pauseMs, signal).catch(() => {}), this.#failed.promise])
     }
     await Promise.all(this.#running)
   }
@@ -103,7 +111,7 @@ export class Troublemaker {
   }
 
   async #troubleBroker(trouble: Trouble): Promise<void> {
-    const { clock, broker } = this.#parts
+    const { clock, broker, onTrouble } = this.#parts
     if (broker === undefined) return
     if ('haltMs' in trouble) {
       broker.halt()
@@ -115,5 +123,6 @@ export class Troublemaker {
     else await broker.kill()
     await sleep(clock, trouble.awayMs)
     await broker.start()
+    onTrouble('the broker answers again')
   }
 }
