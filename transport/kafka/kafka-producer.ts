@@ -124,6 +124,7 @@ export class KafkaProducer implements Producer {
       if (!this.#isCommitting) {
         await this.#queue.settle({ hold: true })
         await this.#throwFailure()
+        await this.#scope?.close()
         if (this.#scope?.hasStarted !== true) return
       }
       this.#isCommitting = true
@@ -198,9 +199,11 @@ export class KafkaProducer implements Producer {
       return await coordination.end(identity, { isCommit, onLost })
     } catch (error) {
       if (!(error instanceof TransportError) || error.kind === 'retriable') throw error
+      // What it says of the transaction is newer than what went wrong before.
       this.#queue.fail(error)
-      await this.#throwFailure()
-      throw error
+      const final = await this.#adjudicated(error)
+      this.#queue.correct(final)
+      throw final
     }
   }
 
@@ -263,7 +266,9 @@ export class KafkaProducer implements Producer {
     const identity = this.#identity
     if (coordination === undefined || identity === undefined) return failure
     if (!(failure instanceof TransportError) || failure.kind !== 'fenced') return failure
-    if (this.#scope?.isOpenInLog !== true || this.#isCommitLost) return failure
+    if (this.#scope?.isOpenInLog !== true) return failure
+    // Under version 1 a successor that came after our own commit would have the epoch claimed here.
+    if (this.#isCommitLost && coordination.version === 1) return failure
     const { producerId, producerEpoch } = identity
     try {
       this.#reclaimed = await coordination.follow({ producerId, producerEpoch: producerEpoch + 1 })

@@ -138,18 +138,26 @@ export class PartitionOutbox {
     return [batch, batch.seal(number)]
   }
 
-  /** The log has a batch; `baseOffset` is -1 where it does not say where. */
-  acknowledge(batch: PendingBatch, baseOffset: number): void {
+  /**
+   * The log has a batch; `baseOffset` is -1 where it does not say where. It takes no gaps, so it has
+   * all that was numbered before as well: what came back of that is not sent again, for after five more
+   * batches it would not be told from a gap. Returns what is acknowledged by it.
+   */
+  acknowledge(batch: PendingBatch, baseOffset: number): readonly PendingBatch[] {
     this.#land(batch)
     this.#isRecovering = false
     this.notBeforeMs = 0
+    const acknowledged = [batch, ...this.#takeImplied(batch)]
+    for (const one of acknowledged) one.settle()
     const { number } = batch
     if (number !== undefined) {
       this.#knownProducerId = number.identity.producerId
-      this.#acknowledgedSequence = sequenceAfter(number.baseSequence, batch.recordCount)
+      const end = sequenceAfter(number.baseSequence, batch.recordCount)
+      if (isAfter(end, this.#acknowledgedSequence)) this.#acknowledgedSequence = end
     }
-    if (baseOffset >= 0) this.#acknowledged = asOffset(baseOffset + batch.recordCount - 1)
-    batch.settle()
+    const last = baseOffset + batch.recordCount - 1
+    if (baseOffset >= 0 && last > (this.#acknowledged ?? -1)) this.#acknowledged = asOffset(last)
+    return acknowledged
   }
 
   /** Whether all that was numbered before a batch is acknowledged. */
@@ -218,6 +226,15 @@ export class PartitionOutbox {
 
   #land(batch: PendingBatch): void {
     this.#inFlight = this.#inFlight.filter((one) => one !== batch)
+  }
+
+  /** Takes out what waits with a number before that of a batch. */
+  #takeImplied({ number }: PendingBatch): readonly PendingBatch[] {
+    if (number === undefined) return []
+    const behind = this.#queue.findIndex(
+      (one) => one.number === undefined || isAfter(one.number.baseSequence, number.baseSequence),
+    )
+    return this.#queue.splice(0, behind < 0 ? this.#queue.length : behind)
   }
 
   /** Where a numbered batch stands among those that wait. */

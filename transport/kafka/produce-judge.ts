@@ -56,9 +56,9 @@ export class ProduceJudge {
     const detail = answer?.errorMessage ?? null
     switch (verdict.kind) {
       case 'acknowledged':
-        outbox.acknowledge(batch, answer?.baseOffset ?? -1)
         session.scope.confirm()
-        this.#host.landed(batch)
+        for (const one of outbox.acknowledge(batch, answer?.baseOffset ?? -1))
+          this.#host.landed(one)
         return
       case 'again':
         this.#again(departure, verdict, refusal(at, code, detail))

@@ -24,6 +24,8 @@ export class TransactionScope {
   readonly #listener: ScopeListener
   readonly #added = new Set<string>()
   #wanted = new Map<string, TopicPartition>()
+  /** What the request under way asks for. */
+  #asked: ReadonlyMap<string, TopicPartition> = new Map()
   #adding: Promise<void> | undefined
   readonly #closing = new AbortController()
   #hasStarted = false
@@ -55,6 +57,7 @@ export class TransactionScope {
     if (this.#coordination?.version !== 1) return true
     const name = describePartition(at)
     if (this.#added.has(name)) return true
+    if (this.#asked.has(name)) return false
     this.#wanted.set(name, at)
     this.#adding ??= this.#add(this.#coordination)
     return false
@@ -70,7 +73,7 @@ export class TransactionScope {
     this.#isOpenInLog = true
   }
 
-  /** Asks for no more partitions; resolves when nothing of that is under way. */
+  /** Asks for no more partitions; resolves when nothing of that is under way: it could open the next transaction. */
   async close(): Promise<void> {
     this.#closing.abort(new Error('the transaction ends'))
     await this.#adding
@@ -83,17 +86,18 @@ export class TransactionScope {
     await Promise.resolve()
     try {
       while (this.#wanted.size > 0 && !signal.aborted) {
-        const asked = this.#wanted
+        this.#asked = this.#wanted
         this.#wanted = new Map()
         this.start()
-        await coordination.addPartitions(this.#identity, [...asked.values()], signal)
+        await coordination.addPartitions(this.#identity, [...this.#asked.values()], signal)
         this.confirm()
-        for (const name of asked.keys()) this.#added.add(name)
+        for (const name of this.#asked.keys()) this.#added.add(name)
         this.#listener.admitted()
       }
     } catch (error) {
       if (!signal.aborted) this.#listener.failed(asError(error))
     } finally {
+      this.#asked = new Map()
       this.#adding = undefined
     }
   }
