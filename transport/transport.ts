@@ -226,7 +226,9 @@ export interface Producer extends AsyncDisposable {
    */
   sendOffsets(offsets: readonly CommittedOffset[], group: GroupMetadata): Promise<void>
   /**
-   * Commits; on return records and offsets are visible. With kind `retriable` the outcome is
+   * Commits; on return it is decided that records and offsets are visible: at once where the log is one
+   * process, and on a cluster when each partition has the word, milliseconds later as a rule (offsets
+   * are MILLRACE_OFFSETS_PENDING until then). With kind `retriable` the outcome is
    * unknown: call commit again (same id and epoch) until it answers. An empty transaction is nothing.
    */
   commit(): Promise<void>

@@ -14,10 +14,9 @@ import type { KafkaCluster } from './cluster.ts'
 import type { Compression } from './codecs.ts'
 import type { FetchLimits } from './fetch-limits.ts'
 import { openKafkaMembership } from './kafka-membership.ts'
-import { KafkaProducer } from './kafka-producer.ts'
 import { KafkaReader } from './kafka-reader.ts'
-import { PRODUCER_LIMITS, type ProducerLimits } from './producer-limits.ts'
-import { producerLink } from './producer-link.ts'
+import { openKafkaProducer } from './open-producer.ts'
+import type { ProducerLimits } from './producer-limits.ts'
 
 /** What holds for all that is opened from one transport. */
 export interface KafkaTransportParts {
@@ -53,12 +52,10 @@ export class KafkaTransport implements Transport {
 
   openProducer(options: ProducerOptions): Producer {
     this.#assertOpen()
-    const { cluster, compression = 'none', producerLimits } = this.#parts
-    const { retryMinMs, retryMaxMs } = cluster.limits
-    const limits = { ...PRODUCER_LIMITS, ...producerLimits, retryMinMs, retryMaxMs }
+    const { cluster, compression = 'none', producerLimits: limits = {} } = this.#parts
     const onClose = (): boolean => this.#opened.delete(producer)
-    const link = producerLink(cluster)
-    const producer: Producer = new KafkaProducer(link, { ...options, limits, compression, onClose })
+    const setting = { compression, limits, onClose }
+    const producer: Producer = openKafkaProducer(cluster, options, setting)
     this.#opened.add(producer)
     return producer
   }

@@ -11,17 +11,20 @@ export interface ProducerSetting {
   /** How batches are compressed. Default: none. */
   readonly compression?: Compression
   readonly limits?: Partial<ProducerLimits>
+  /** Called once, when the producer closes. */
+  readonly onClose?: () => void
 }
 
 /** A producer on connections of its own, which connects to nothing before its init. */
 export function openKafkaProducer(
   cluster: KafkaCluster,
   options: ProducerOptions,
-  { compression = 'none', limits = {} }: ProducerSetting = {},
+  { compression = 'none', limits = {}, onClose = () => {} }: ProducerSetting = {},
 ): Producer {
   return new KafkaProducer(producerLink(cluster), {
     ...options,
     compression,
+    onClose,
     limits: { ...cluster.limits, ...PRODUCER_LIMITS, ...limits },
   })
 }
