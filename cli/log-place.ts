@@ -6,6 +6,7 @@
  * lines of all others.
  */
 import { join } from 'node:path'
+import { variablesOf, type Environment, type Variables } from './environment.ts'
 import { file, folder, optional, type ValueKind } from './options.ts'
 import { usageError } from './usage-error.ts'
 
@@ -39,9 +40,6 @@ export interface LogOptions {
   readonly registry: string | undefined
   readonly schemas: string | undefined
 }
-
-/** Names and values, for instance `process.env`. */
-export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Where a log is. */
 export type LogPlace = EmbeddedPlace | KafkaPlace
@@ -84,8 +82,9 @@ export function logPlaceOf(options: LogOptions, environment: Environment = proce
   }
   if (embedded !== undefined) return embeddedPlace(embedded, options)
   if (cluster !== undefined) return kafkaPlace(options, environment)
-  const folderOfEnvironment = valueOf(environment, 'MILLRACE_EMBEDDED')
-  const named = CLUSTER_NAMES.find((name) => valueOf(environment, name) !== undefined)
+  const variables = variablesOf(environment)
+  const { MILLRACE_EMBEDDED: folderOfEnvironment } = variables
+  const named = clusterVariable(variables)
   if (folderOfEnvironment !== undefined && named !== undefined) {
     throw usageError(
       `MILLRACE_EMBEDDED and ${named} are both set and name two logs: unset one, or give --embedded or --brokers`,
@@ -108,11 +107,15 @@ export function stateFolderOf(place: LogPlace, given: string | undefined): strin
 export const STATE_HELP =
   'where state is kept; otherwise with the embedded log, or in ./millrace-state'
 
-const CLUSTER_NAMES = [
-  'MILLRACE_BROKERS',
-  'MILLRACE_KAFKA_CONFIG',
-  'MILLRACE_KAFKA_BOOTSTRAP_SERVERS',
-] as const
+/** The name of a variable that names a cluster. */
+function clusterVariable({
+  MILLRACE_BROKERS,
+  MILLRACE_KAFKA_CONFIG,
+  MILLRACE_KAFKA_BOOTSTRAP_SERVERS,
+}: Variables): string | undefined {
+  const named = { MILLRACE_BROKERS, MILLRACE_KAFKA_CONFIG, MILLRACE_KAFKA_BOOTSTRAP_SERVERS }
+  return Object.entries(named).find(([, value]) => value !== undefined)?.[0]
+}
 
 function embeddedPlace(path: string, options: LogOptions): EmbeddedPlace {
   const other = optionNamed(options, ['registry', 'schemas'])
@@ -121,19 +124,20 @@ function embeddedPlace(path: string, options: LogOptions): EmbeddedPlace {
 }
 
 function kafkaPlace(options: LogOptions, environment: Environment): KafkaPlace {
+  const variables = variablesOf(environment)
   return {
     kind: 'kafka',
-    brokers: options.brokers ?? valueOf(environment, 'MILLRACE_BROKERS'),
-    propertiesFile: options['kafka-config'] ?? valueOf(environment, 'MILLRACE_KAFKA_CONFIG'),
+    brokers: options.brokers ?? variables.MILLRACE_BROKERS,
+    propertiesFile: options['kafka-config'] ?? variables.MILLRACE_KAFKA_CONFIG,
     environment,
-    schemas: schemasPlace(options, environment),
+    schemas: schemasPlace(options, variables),
   }
 }
 
-function schemasPlace(options: LogOptions, environment: Environment): SchemasPlace {
+function schemasPlace(options: LogOptions, variables: Variables): SchemasPlace {
   const isNamed = options.registry !== undefined || options.schemas !== undefined
-  const url = isNamed ? options.registry : valueOf(environment, 'MILLRACE_REGISTRY')
-  const path = isNamed ? options.schemas : valueOf(environment, 'MILLRACE_SCHEMAS')
+  const url = isNamed ? options.registry : variables.MILLRACE_REGISTRY
+  const path = isNamed ? options.schemas : variables.MILLRACE_SCHEMAS
   if (url !== undefined && path !== undefined) {
     const two = isNamed ? '--registry and --schemas' : 'MILLRACE_REGISTRY and MILLRACE_SCHEMAS'
     throw usageError(`${two} name two places for schemas: give one of them`)
@@ -147,15 +151,14 @@ function schemasPlace(options: LogOptions, environment: Environment): SchemasPla
         'set MILLRACE_REGISTRY_USER and MILLRACE_REGISTRY_PASSWORD, or MILLRACE_REGISTRY_TOKEN, instead',
     )
   }
-  return { kind: 'registry', urls, auth: schemasAuth(environment) }
+  return { kind: 'registry', urls, auth: schemasAuth(variables) }
 }
 
-function schemasAuth(environment: Environment): SchemasAuth | undefined {
-  const token = valueOf(environment, 'MILLRACE_REGISTRY_TOKEN')
+function schemasAuth(variables: Variables): SchemasAuth | undefined {
+  const { MILLRACE_REGISTRY_TOKEN: token, MILLRACE_REGISTRY_USER: user } = variables
   if (token !== undefined) return { kind: 'bearer', token }
-  const user = valueOf(environment, 'MILLRACE_REGISTRY_USER')
   if (user === undefined) return undefined
-  return { kind: 'basic', user, password: environment['MILLRACE_REGISTRY_PASSWORD'] ?? '' }
+  return { kind: 'basic', user, password: variables.MILLRACE_REGISTRY_PASSWORD ?? '' }
 }
 
 function optionNamed<Name extends keyof LogOptions>(
@@ -163,12 +166,6 @@ function optionNamed<Name extends keyof LogOptions>(
   names: readonly Name[],
 ): Name | undefined {
   return names.find((name) => options[name] !== undefined)
-}
-
-/** A variable that is set to nothing is not set: that is how scripts unset one. */
-function valueOf(environment: Environment, name: string): string | undefined {
-  const value = environment[name]
-  return value === '' ? undefined : value
 }
 
 function isHttp(text: string): boolean {

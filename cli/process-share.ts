@@ -5,8 +5,8 @@
  * each runs one partition.
  */
 import type { GroupAssignment, StaticAssignment } from '../runtime/assignment.ts'
+import { variablesOf, type Environment } from './environment.ts'
 import { given } from './given.ts'
-import type { Environment } from './log-place.ts'
 import { count, flag, optional, text, units, type ValueKind } from './options.ts'
 import { usageError } from './usage-error.ts'
 
@@ -55,19 +55,20 @@ export function assignmentOf(
   if (instance !== undefined || standbys !== undefined) {
     throw usageError('--instance and --standbys need --group')
   }
-  const chosen = partition ?? fromEnvironment(environment, 'MILLRACE_PARTITION', share)
-  const shares = of ?? fromEnvironment(environment, 'MILLRACE_OF', count)
+  const { MILLRACE_PARTITION, MILLRACE_OF } = variablesOf(environment)
+  const chosen = partition ?? fromEnvironment({ MILLRACE_PARTITION }, share)
+  const shares = of ?? fromEnvironment({ MILLRACE_OF }, count)
   const told = chosen === 'host' ? [ordinalOf(hostName)] : chosen
   return { kind: 'static', ...given({ units: told, of: shares }) }
 }
 
+/** The value of the one variable of `variables`; undefined where it is not set. */
 function fromEnvironment<T>(
-  environment: Environment,
-  name: string,
+  variables: Readonly<Record<string, string | undefined>>,
   kind: ValueKind<T>,
 ): T | undefined {
-  const text = environment[name]
-  if (text === undefined || text === '') return undefined
+  const [[name, text] = ['', undefined]] = Object.entries(variables)
+  if (text === undefined) return undefined
   const value = kind.parse(text)
   if (value === undefined) throw usageError(`${name} takes ${kind.looksLike}, not '${text}'`)
   return value
