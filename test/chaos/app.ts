@@ -32,6 +32,7 @@ const app = streams(chaosPipeline(), {
   transport,
   clock,
   registry: httpRegistry({ url: place.registryUrl, clock }),
+  guarantee: place.guarantee,
   assignment: { kind: 'group', standbys: place.standbys },
   state: { kind: 'folder', folder: join(place.folder, 'state') },
   limits: LIMITS,

@@ -1,8 +1,11 @@
 /** A report of chaos in words. */
-import type { Fault } from './compare.ts'
+import type { Fault, Violation } from './compare.ts'
 import type { ChaosReport } from './run.ts'
 
 const FAULTS: readonly Fault[] = ['lost', 'doubled', 'out of order', 'unexpected']
+
+/** Places that are described at most. */
+const PLACES = 40
 
 /** What was done, and what was found. */
 export function describeReport(report: ChaosReport): string {
@@ -17,10 +20,13 @@ export function describeReport(report: ChaosReport): string {
     `${cycles} cycles, ${kills} of them kill -9: ${done}`,
     `${fed.numbers} numbers, ${fed.pairs} pairs and ${fed.chunks} chunks fed; ${records} records compared`,
     `${found.join(', ')}; ${problems.length} other problems`,
-    ...violations.map(
-      ({ place, fault, count, examples }) => `${place}: ${count} ${fault}: ${examples.join('; ')}`,
-    ),
+    ...violations.slice(0, PLACES).map(describeViolation),
+    ...(violations.length > PLACES ? [`and ${violations.length - PLACES} more places`] : []),
     ...problems,
     ...(isClean ? [] : [`what the processes said, and the log: ${folder}`]),
   ].join('\n')
+}
+
+function describeViolation({ place, fault, count, examples }: Violation): string {
+  return `${place}: ${count} ${fault}: ${examples.join('; ')}`
 }

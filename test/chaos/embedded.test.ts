@@ -4,7 +4,7 @@ import { describeReport } from './describe-report.ts'
 import { runChaos } from './run.ts'
 
 const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-const seconds = Number(process.env['MILLRACE_CHAOS_SECONDS'] ?? 6)
+const seconds = Number(process.env['MILLRACE_CHAOS_SECONDS'] ?? 4)
 
 test(
   `three processes over an embedded log neither lose nor double a record in ${seconds} s of kills and halts (seed ${seed})`,
@@ -17,6 +17,7 @@ test(
       troubleMs: seconds * 1_000,
       processes: 3,
       standbys: 0,
+      guarantee: 'exactly-once',
       clock: systemClock(),
       onProgress: (line) => said.push(line),
     })

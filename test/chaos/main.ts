@@ -17,6 +17,7 @@ lost, doubled or out of order, or where a process ended that nobody had ended.
                      of Kafka 4.1 is started, which is killed, halted and stopped, too
   --processes N      processes of the group (default 3)
   --standbys N       copies of each task's state (default 0)
+  --guarantee G      exactly-once (default) or at-least-once, which shows what violations look like
   --seed S           of the troubles (default: a random one, which is printed)
   --help             this text`
 
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     brokers: { type: 'string' },
     processes: { type: 'string', default: '3' },
     standbys: { type: 'string', default: '0' },
+    guarantee: { type: 'string', default: 'exactly-once' },
     seed: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -46,6 +48,7 @@ async function run(): Promise<void> {
     troubleMs: Number(values.minutes) * 60_000,
     processes: Number(values.processes),
     standbys: Number(values.standbys),
+    guarantee: values.guarantee === 'at-least-once' ? 'at-least-once' : 'exactly-once',
     ...(brokers === undefined ? {} : { brokers }),
     clock,
     onProgress: (line) => console.log(line),

@@ -1,6 +1,7 @@
 /** Where a run of chaos takes place, as its processes are told of it: JSON in their one argument. */
 import { join } from 'node:path'
 import type { Clock } from '../../model/clock.ts'
+import type { Guarantee } from '../../runtime/config.ts'
 import { prepareFolder, readHolder } from '../../transport/embedded/log-folder.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { Transport } from '../../transport/transport.ts'
@@ -21,6 +22,7 @@ export interface Place {
   readonly registryUrl: string
   /** Copies of each task's state on other processes. */
   readonly standbys: number
+  readonly guarantee: Guarantee
 }
 
 /** A process that was not heard of for this long loses its tasks. */

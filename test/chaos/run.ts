@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sleep, type Clock } from '../../model/clock.ts'
 import { asError } from '../../model/errors.ts'
+import type { Guarantee } from '../../runtime/config.ts'
 import type { Registry } from '../../serdes/registry.ts'
 import { httpRegistry } from '../../serdes/http-registry.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
@@ -36,6 +37,8 @@ export interface ChaosOptions {
   readonly processes: number
   /** Copies of each task's state. */
   readonly standbys: number
+  /** Under at-least-once violations are to be expected: for whoever wants to see some. */
+  readonly guarantee: Guarantee
   /** Of a cluster that is there already, and that is left in peace. Default: one node of its own. */
   readonly brokers?: readonly string[]
   readonly clock: Clock
@@ -61,14 +64,14 @@ export interface ChaosReport {
 
 /** Runs it. Rejects where the test itself cannot go on. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const { clock, standbys } = options
+  const { standbys, guarantee } = options
   await using open = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'millrace-chaos-'))
   const server = open.use(await RegistryServer.open())
   const { log, broker } = await openLog(options, open)
-  const place: Place = { folder, log, registryUrl: server.url, standbys }
+  const place: Place = { folder, log, registryUrl: server.url, standbys, guarantee }
   const run = new Run(options, place, broker)
-  const report = await run.run(httpRegistry({ url: server.url, clock }))
+  const report = await run.run(httpRegistry({ url: server.url, clock: options.clock }))
   const isClean = report.violations.length === 0 && report.problems.length === 0
   if (isClean) await rm(folder, { recursive: true, force: true })
   return report

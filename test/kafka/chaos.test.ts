@@ -16,6 +16,7 @@ test(
       troubleMs: minutes * 60_000,
       processes: 3,
       standbys: 0,
+      guarantee: 'exactly-once',
       clock: systemClock(),
       onProgress: (line) => console.log(line),
     })
