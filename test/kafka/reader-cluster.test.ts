@@ -13,6 +13,7 @@ import { CREATE_TOPICS } from '../../transport/kafka/api/create-topics.ts'
 import type { TopicMetadata } from '../../transport/kafka/api/metadata.ts'
 import { KafkaCluster } from '../../transport/kafka/cluster.ts'
 import type { FetchCluster, FetchLane } from '../../transport/kafka/fetch-cluster.ts'
+import { FETCH_LIMITS } from '../../transport/kafka/fetch-limits.ts'
 import { openKafkaReader } from '../../transport/kafka/kafka-reader.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import type { Cursor, Producer, Reader, Transport } from '../../transport/transport.ts'
@@ -61,10 +62,14 @@ async function create(name: string, replicationFactor: number, config = {}): Pro
 }
 
 /** Waits until what a broker says of a topic is as it should be. */
-async function until(topic: Topic, isSo: (of: TopicMetadata) => boolean): Promise<TopicMetadata> {
+async function until(
+  topic: Topic,
+  isSo: (of: TopicMetadata) => boolean,
+  asking = cluster,
+): Promise<TopicMetadata> {
   const signal = AbortSignal.timeout(TEST_MS)
   for (;;) {
-    const [found] = await cluster.metadata.refresh([topic], { signal })
+    const [found] = await asking.metadata.refresh([topic], { signal })
     if (found !== undefined && isSo(found)) return found
     await sleep(clock, 50, signal)
   }
@@ -76,6 +81,15 @@ async function send(producer: Producer, topic: Topic, values: readonly string[])
     producer.send({ topic, partition: PARTITION, ...record })
   }
   await producer.flush()
+}
+
+/** Sends with a log of its own, which knows nothing of a broker that is halted. */
+async function sendFresh(topic: Topic, values: readonly string[], halted = 0): Promise<void> {
+  const others = brokers.brokers.filter((_, at) => at + 1 !== halted)
+  await using fresh = await openKafka({ brokers: others, clock })
+  await using producer = fresh.openProducer({})
+  await producer.init()
+  await send(producer, topic, values)
 }
 
 async function readTo(reader: Reader, cursor: Cursor, end: number): Promise<readonly string[]> {
@@ -148,6 +162,36 @@ describe('a reader over three brokers', () => {
       expect(await readTo(reader, cursor, 3)).toEqual(['2:c'])
       expect(watched.asked.at(-1)).not.toBe(near)
       await brokers.node(near).start()
+      await until(topic, ({ partitions: [one] }) => one?.inSync.length === 3)
+    },
+    TEST_MS,
+  )
+
+  test(
+    'leaves a leader that is halted for the one that leads instead, long before its request times out',
+    async () => {
+      const topic = await create('halted', 3)
+      await using reader = log.openReader({ isolation: 'read_committed', prefetchBytes: 1_000_000 })
+      const cursor = reader.open({ topic, partition: PARTITION, offset: asOffset(0) })
+      await sendFresh(topic, ['a'])
+      expect(await readTo(reader, cursor, 1)).toEqual(['0:a'])
+      const leader = (await cluster.metadata.leader({ topic, partition: PARTITION })).node
+      brokers.node(leader).halt()
+      try {
+        const others = new KafkaCluster({
+          brokers: addressesOf(brokers.brokers.filter((_, at) => at + 1 !== leader)),
+          clock,
+        })
+        await until(topic, ({ partitions: [one] }) => (one?.leader ?? leader) !== leader, others)
+        await others[Symbol.asyncDispose]()
+        const movedMs = clock.monotonic()
+        await sendFresh(topic, ['b'], leader)
+        expect(await readTo(reader, cursor, 2)).toEqual(['1:b'])
+        const { requestDeadlineMs } = FETCH_LIMITS
+        expect(clock.monotonic() - movedMs).toBeLessThan(requestDeadlineMs / 2)
+      } finally {
+        brokers.node(leader).resume()
+      }
       await until(topic, ({ partitions: [one] }) => one?.inSync.length === 3)
     },
     TEST_MS,

@@ -15,6 +15,7 @@ import { FETCH, type FetchResponse } from './api/fetch.ts'
 import { CODE, refused } from './error-codes.ts'
 import type { FetchCluster, FetchLane } from './fetch-cluster.ts'
 import type { FetchLimits } from './fetch-limits.ts'
+import { FetchDoubt } from './fetch-doubt.ts'
 import { planFetch, type FetchBudget, type FetchPlan } from './fetch-plan.ts'
 import { FetchSession, sessionless } from './fetch-session.ts'
 import { receive, type Received } from './fetched-partition.ts'
@@ -135,7 +136,7 @@ export class BrokerFetcher {
   }
 
   async #ask(plan: FetchPlan, isMain: boolean) {
-    const { lanes, limits, buffers, seesAll, rack, signal } = this.#setting
+    const { cluster, lanes, limits, buffers, seesAll, rack, signal } = this.#setting
     const maxWaitMs = isMain ? limits.maxWaitMs : 0
     const request = {
       maxWaitMs,
@@ -145,18 +146,18 @@ export class BrokerFetcher {
       rack,
       ...(isMain ? this.#session.next(plan.asked) : sessionless(plan.asked)),
     }
+    const { node } = this
+    const afterMs = maxWaitMs + limits.doubtAfterMs
+    using doubt = new FetchDoubt({ cluster, afterMs, node, cursors: plan.cursors, signal })
     let body: ResponseBuffer | undefined
-    const response = await (isMain ? lanes.main : lanes.beside).request(
-      this.node,
-      [FETCH, request],
-      {
-        version: FETCH.versions[1],
-        deadlineMs: limits.requestDeadlineMs + maxWaitMs,
-        signal,
-        // Given back only after an answer: until then the socket may still write into it.
-        buffer: (sizeBytes) => (body = buffers.take(sizeBytes)).bytes,
-      },
-    )
+    const answer = (isMain ? lanes.main : lanes.beside).request(node, [FETCH, request], {
+      version: FETCH.versions[1],
+      deadlineMs: limits.requestDeadlineMs + maxWaitMs,
+      signal,
+      // Given back only after an answer: until then the socket may still write into it.
+      buffer: (sizeBytes) => (body = buffers.take(sizeBytes)).bytes,
+    })
+    const response = await Promise.race([answer, doubt.lost])
     return { response, body: body ?? new ResponseBuffer(Buffer.alloc(0)) }
   }
 

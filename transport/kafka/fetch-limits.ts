@@ -8,6 +8,8 @@ export interface FetchLimits {
   readonly besideIntervalMs: number
   /** From sending a request to its answer, without the wait above. */
   readonly requestDeadlineMs: number
+  /** A fetch that is not answered for so long makes one ask whether its partitions are led elsewhere. */
+  readonly doubtAfterMs: number
   /** Bytes one fetch asks for at most; its first batch comes whole, however large. */
   readonly responseMaxBytes: number
   /** The same, where every partition asked for was caught up: it holds so much of the budget while it waits. */
@@ -44,6 +46,7 @@ export const FETCH_LIMITS: FetchLimits = {
   maxWaitMs: 500,
   besideIntervalMs: 20,
   requestDeadlineMs: 30_000,
+  doubtAfterMs: 2_000,
   responseMaxBytes: 4 * MIB,
   pollMaxBytes: 256 * KIB,
   partitionMaxBytes: MIB,

@@ -67,6 +67,8 @@ export class FakeBrokers implements FetchCluster {
   /** The most requests that one connection of the readers' sessions had at a time. */
   mostAtOnce = 0
   faults: Faults = NO_FAULTS
+  /** Brokers that keep their connections and answer nothing. */
+  readonly halted = new Set<number>()
   readonly #sessions = new Map<number, Session>()
   readonly #known = new Map<string, PartitionLeader>()
   readonly #changed = new Set<() => void>()
@@ -152,6 +154,7 @@ export class FakeBrokers implements FetchCluster {
     const { signal } = options
     await this.#travel(signal)
     if (this.#chance(this.faults.lost)) throw unreachable()
+    while (this.halted.has(at.node)) await this.#change(Number.MAX_SAFE_INTEGER, signal)
     const answer = await this.#answer(at, [api, request], options)
     await this.#travel(signal)
     if (this.#chance(this.faults.unanswered)) throw unreachable()
@@ -315,7 +318,7 @@ export class FakeBrokers implements FetchCluster {
         leader,
         leaderEpoch,
         replicas: [],
-        inSync: [],
+        inSync: [leader],
       })),
     }
   }

@@ -6,7 +6,14 @@ import { FETCH_LIMITS } from '../../../transport/kafka/fetch-limits.ts'
 import { ResponseBuffers } from '../../../transport/kafka/response-buffers.ts'
 import { at, ReaderWorld } from './reader-world.ts'
 
-const { maxWaitMs, besideIntervalMs, preferredReplicaMs, retryMaxMs } = FETCH_LIMITS
+const {
+  maxWaitMs,
+  requestDeadlineMs,
+  doubtAfterMs,
+  besideIntervalMs,
+  preferredReplicaMs,
+  retryMaxMs,
+} = FETCH_LIMITS
 const KIB = 1024
 
 /** `partition@offset` of each partition that a request names. */
@@ -214,6 +221,22 @@ describe('a reader of Kafka', () => {
     await world.clock.advance(preferredReplicaMs)
     const asks = world.brokers.fetches.slice(before).filter(({ node }) => node === 1)
     expect(asks.length).toBeGreaterThan(0)
+  })
+
+  test('leaves a broker that is halted as soon as another one leads', async () => {
+    const world = new ReaderWorld()
+    const log = world.log()
+    log.write(['a'])
+    await using reader = world.reader()
+    const cursor = reader.open(at(0))
+    expect(await world.drain(cursor)).toEqual(['0:a'])
+    world.brokers.halted.add(1)
+    await world.clock.advance(requestDeadlineMs / 4)
+    expect(cursor.take()).toBeUndefined()
+    log.elect(2)
+    log.write(['b'])
+    await world.clock.advance(2 * (maxWaitMs + doubtAfterMs) + retryMaxMs)
+    expect(await world.drain(cursor)).toEqual(['1:b'])
   })
 
   test('closes in the middle of everything', async () => {
