@@ -221,8 +221,9 @@ class StoppableClock implements Clock {
   }
 }
 
-/** An init that a killed or frozen process had sent may arrive late and fence its successor, which ends and is started again, as a supervisor would. */
+/** An init or a join that a killed or frozen process had sent may arrive late and fence its successor, which ends and is started again, as a supervisor would. */
 export function isFenced(error: unknown): boolean {
   if (isMillraceError(error, 'MILLRACE_PRODUCER_FENCED')) return true
+  if (isMillraceError(error, 'MILLRACE_GROUP_INSTANCE_FENCED')) return true
   return error instanceof Error && error.cause !== undefined && isFenced(error.cause)
 }

@@ -58,16 +58,14 @@ export function shapeOf(
   const chosen = scenarios ?? drawn
   const drawnMode = random.pick(['static', 'group'] as const)
   const mode = wanted ?? drawnMode
-  const [split, members, standbys] = [random.pick(SPLITS), 1 + random.below(3), random.below(2)]
+  const split = random.pick(SPLITS)
+  const [members, standbys] = [1 + random.below(3), random.below(2)]
   return {
     scenarios: chosen,
     input: interleaved(chosen, fates),
     epilogue: chosen.flatMap(({ epilogue }) => epilogue?.() ?? []),
     mode,
-    shares:
-      mode === 'static'
-        ? split
-        : Array.from({ length: members }, () => ({ kind: 'group', standbys })),
+    shares: mode === 'static' ? split : grouped({ members, standbys }, fates),
     stops: random.below(4),
     jumps: random.below(3),
     badness: {
@@ -77,6 +75,18 @@ export function shapeOf(
       markersMs: random.pick([20, 20, 600]),
     },
   }
+}
+
+/** The members of a group: some groups keep standbys, in some a member's name outlives its process. */
+function grouped(
+  { members, standbys }: { readonly members: number; readonly standbys: number },
+  fates: Fates,
+): readonly GroupAssignment[] {
+  const areStatic = fates.of('static members').chance(0.3)
+  return Array.from({ length: members }, (_, i) => {
+    const name = areStatic ? { instanceId: `member-${i}` } : {}
+    return { kind: 'group', standbys, ...name }
+  })
 }
 
 function told(...units: readonly number[]): StaticAssignment {
