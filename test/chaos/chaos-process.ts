@@ -12,6 +12,9 @@ const APP = fileURLToPath(new URL('./app.ts', import.meta.url))
 /** Longer than an app takes to stop within its own deadline. */
 const STOP_DEADLINE_MS = 45_000
 
+/** How soon a process is started again that ended by itself. */
+const AGAIN_MS = 1_000
+
 /** What a process is started with. */
 export interface ProcessParts {
   readonly name: string
@@ -115,8 +118,11 @@ export class ChaosProcess {
   }
 
   #endedByItself(how: string | number): void {
-    const { onProblem } = this.#parts
+    const { onProblem, clock } = this.#parts
     onProblem(`${this.name} ended by itself with ${how}: ${this.#errors.slice(-2_000)}`)
-    this.start()
+    const ended = this.#child
+    clock.timer(AGAIN_MS, () => {
+      if (this.#child === ended) this.start()
+    })
   }
 }

@@ -1,5 +1,5 @@
 /** `npm run chaos`: processes of a group killed, halted and started again, and what came out verified. */
-import { parseArgs } from 'node:util'
+import { inspect, parseArgs } from 'node:util'
 import { systemClock } from '../../runtime/system-clock.ts'
 import type { LogKind } from './place.ts'
 import { describeReport } from './describe-report.ts'
@@ -35,7 +35,13 @@ const { values } = parseArgs({
 })
 
 if (values.help) console.log(HELP)
-else await run()
+else {
+  await run().catch((error: unknown) => {
+    // What an error suppressed is shown as well.
+    console.log(inspect(error, { depth: 6 }))
+    process.exitCode = 1
+  })
+}
 
 async function run(): Promise<void> {
   const clock = systemClock()

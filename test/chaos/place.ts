@@ -28,8 +28,8 @@ export interface Place {
 /** A process that was not heard of for this long loses its tasks. */
 export const SESSION_MS = 1_500
 
-/** How long a process that starts waits for a broker that is just being started, too. */
-const BROKER_BACK_MS = 120_000
+/** How long processes and their feeder wait for a broker that is being started: on a busy machine it takes minutes. */
+const BROKER_BACK_MS = 300_000
 
 /** Opens the log of a place. */
 export async function openPlace(place: Place, clock: Clock): Promise<Transport> {
@@ -37,7 +37,9 @@ export async function openPlace(place: Place, clock: Clock): Promise<Transport> 
     // Loaded only where it is used: a process that is killed every other second starts often.
     const { openKafka } = await import('../../transport/kafka/open.ts')
     const { brokers } = place.log
-    return await openKafka({ brokers, clock, limits: { openDeadlineMs: BROKER_BACK_MS } })
+    const limits = { openDeadlineMs: BROKER_BACK_MS }
+    const producer = { deliveryTimeoutMs: BROKER_BACK_MS, initDeadlineMs: BROKER_BACK_MS }
+    return await openKafka({ brokers, clock, limits, producer })
   }
   return await openEmbeddedLog({ folder: logFolder(place), clock, share: true })
 }

@@ -5,6 +5,8 @@ import type { Schedule, Trouble, TroubleKind } from './schedule.ts'
 
 /** How long a process that came back may take to have tasks before others are troubled again. */
 const RUNS_MS = 10_000
+/** How long a broker that came back is left alone, so that something happens between its deaths. */
+const BROKER_REST_MS = 15_000
 /** Pauses are so many times as long while the broker is away: who cannot work has little to lose. */
 const PATIENCE = 4
 
@@ -34,6 +36,7 @@ export class Troublemaker {
   readonly #parts: TroublemakerParts
   readonly #busy = new Set<unknown>()
   readonly #running = new Set<Promise<void>>()
+  #brokerIsAway = false
   readonly #failed = Promise.withResolvers<never>()
 
   constructor(parts: TroublemakerParts) {
@@ -54,10 +57,10 @@ export class Troublemaker {
 
   /** Resolves when the signal has aborted and everything is started again. Rejects with what could not be. */
   async run(signal: AbortSignal): Promise<void> {
-    const { schedule, clock, broker } = this.#parts
+    const { schedule, clock } = this.#parts
     while (!signal.aborted) {
       await this.#begin(schedule.next())
-      const pauseMs = schedule.pauseMs() * (this.#busy.has(broker) ? PATIENCE : 1)
+      const pauseMs = schedule.pauseMs() * (this.#brokerIsAway ? PATIENCE : 1)
       await Promise.race([sleep(clock, pauseMs, signal).catch(() => {}), this.#failed.promise])
     }
     await Promise.all(this.#running)
@@ -119,10 +122,13 @@ export class Troublemaker {
       broker.resume()
       return
     }
+    this.#brokerIsAway = true
     if (trouble.kind === 'stop broker') await broker.stop()
     else await broker.kill()
     await sleep(clock, trouble.awayMs)
     await broker.start()
+    this.#brokerIsAway = false
     onTrouble('the broker answers again')
+    await sleep(clock, BROKER_REST_MS)
   }
 }
