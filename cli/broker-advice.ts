@@ -13,6 +13,12 @@ const REPLICA_FETCH = 'replica.fetch.max.bytes'
 /** What is asked of brokers. */
 export const BROKER_SETTINGS: readonly string[] = [LARGEST_REQUEST, LARGEST_MESSAGE, REPLICA_FETCH]
 
+/** What topics take at most that do not say it: the least of the brokers. Undefined where none of them shows it. */
+export function usualLimit(brokers: readonly BrokerSettings[]): number | undefined {
+  const limits = brokers.flatMap(({ settings }) => settings?.get(LARGEST_MESSAGE) ?? [])
+  return limits.length === 0 ? undefined : Math.min(...limits.map(Number))
+}
+
 /** Beside its records a request holds names and numbers: far less than this. */
 const REQUEST_HEADROOM_BYTES = 64 * 1024
 

@@ -30,6 +30,8 @@ export interface PlannedTopic extends Required<NewTopic> {
 export interface TopicRequest extends TopicWishes {
   readonly application: string
   readonly deadLetterTopic?: Topic | undefined
+  /** What the log lets a topic take that does not say it; undefined where that is not known. */
+  readonly usualLimit?: number | undefined
 }
 
 /** The topics of a topology, and what no topic alone can be blamed for. */
@@ -51,7 +53,7 @@ export async function planTopics(
   const authors = authorsTopicsAsMade(named, known, request).map((made) =>
     known.some(({ topic }) => topic === made.topic) ? asAsked(made, isRead, request) : made,
   )
-  const found = asIfMade(authors, known)
+  const found = asIfMade(authors, known, request.usualLimit)
   const repartitions = repartitionTopics(topology, found)
   const counts = new Map(
     [...found.values(), ...repartitions].map(({ topic, partitions }) => [topic, partitions]),
@@ -60,7 +62,7 @@ export async function planTopics(
     ({ place, message }) => `${place}: ${message}`,
   )
   const before = await admin.describeTopics(repartitions.map(({ topic }) => topic))
-  for (const [name, topic] of asIfMade(repartitions, before)) found.set(name, topic)
+  for (const [name, topic] of asIfMade(repartitions, before, undefined)) found.set(name, topic)
   const changelogs = changelogTopics(topology, request.application, found)
   const letters =
     request.deadLetterTopic === undefined ? [] : [lettersTopic(request.deadLetterTopic, found)]
@@ -97,16 +99,18 @@ function asAsked(
   return { topic, partitions, config: { [LARGEST_RECORD]: limit } }
 }
 
-/** Topics as they will be described: what is there stays, and takes at least what is wanted. */
+/** Topics as they will be described: what is there stays, and takes at least what is wanted; `usualLimit` is that of those that do not say it. */
 function asIfMade(
   wanted: readonly NewTopic[],
   known: readonly TopicDescription[],
+  usualLimit: number | undefined,
 ): Map<string, TopicDescription> {
   const there = new Map(known.map((topic) => [topic.topic, topic]))
   const described = wanted.map((topic): TopicDescription => {
     const { config = {} } = topic
     const found = there.get(topic.topic) ?? { ...topic, topicId: '', config }
-    const limit = Math.max(limitOf(found), limitOf(topic))
+    const said = Math.max(limitOf(found), limitOf(topic))
+    const limit = said === 0 ? (usualLimit ?? 0) : said
     const limited = limit === 0 ? {} : { [LARGEST_RECORD]: String(limit) }
     return { ...found, config: { ...found.config, ...limited } }
   })

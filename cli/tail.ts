@@ -1,6 +1,6 @@
 /** `millrace tail`: the records of a topic, for people and for other programs. */
 import { MillraceError } from '../model/errors.ts'
-import { asOffset, asPartition, isTopicName, type Topic } from '../model/position.ts'
+import { asOffset, asPartition, asTopic, isTopicName, type Topic } from '../model/position.ts'
 import type { LogRecord } from '../model/record.ts'
 import type { Cursor, FetchedBatch, Reader, Transport } from '../transport/transport.ts'
 import { defineCommand } from './command.ts'
@@ -78,9 +78,10 @@ function isBehind({ cursor, end }: Part): boolean {
 }
 
 async function existingTopic(transport: Transport, name: string): Promise<Topic> {
+  // By its name, for a cluster lists only those that this user may see, and says of a named one that he may not.
+  const [found] = isTopicName(name) ? await transport.admin.describeTopics([asTopic(name)]) : []
+  if (found !== undefined) return found.topic
   const known = (await transport.admin.describeTopics()).map(({ topic }) => topic)
-  const found = isTopicName(name) ? known.find((topic) => topic === name) : undefined
-  if (found !== undefined) return found
   const meant = nearest(name, known)
   const hint =
     meant === undefined

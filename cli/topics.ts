@@ -1,7 +1,7 @@
 /** `millrace topics`: what a pipeline needs of its log, what is there, and how to get from one to the other. */
 import { asTopic, isTopicName, type Topic } from '../model/position.ts'
 import { forApplication } from '../topology/application.ts'
-import { BROKER_SETTINGS, brokerAdvice, type BrokerAdvice } from './broker-advice.ts'
+import { BROKER_SETTINGS, brokerAdvice, usualLimit, type BrokerAdvice } from './broker-advice.ts'
 import { defineCommand } from './command.ts'
 import { createMissingTopics, LARGEST_RECORD, limitOf } from './create-topics.ts'
 import { EXIT } from './exit-codes.ts'
@@ -59,15 +59,17 @@ export const topicsCommand = defineCommand({
       existing: !options.create,
       replication,
     })
+    const settings = (await log.cluster?.brokerSettings(BROKER_SETTINGS)) ?? []
     const plan = await planTopics(forApplication(topology, application), log.transport, {
       application,
       partitions: options.partitions,
       recordBytes: options.chunk,
       deadLetterTopic: topicNamed(options['dead-letters']),
+      usualLimit: usualLimit(settings),
     })
     const style = styleOf(log, replication)
     const states = plan.topics.map((topic) => stateOf(topic, options.partitions))
-    const brokers = await adviceOn(log, plan, style)
+    const brokers = style === undefined ? [] : brokerAdvice(settings, largestOf(plan), style)
     showPlan(output, { plan, states, brokers, style })
     const missing = plan.topics.filter(({ there }) => there === undefined)
     if (options.create) await make(log, missing, output)
@@ -102,14 +104,13 @@ function styleOf({ cluster }: OpenLog, replication: number | undefined): Command
   return { brokers, propertiesFile, replication }
 }
 
-async function adviceOn(
-  { cluster }: OpenLog,
-  { topics }: TopicPlan,
-  style: CommandStyle | undefined,
-): Promise<readonly BrokerAdvice[]> {
-  if (cluster === undefined || style === undefined) return []
-  const largest = Math.max(0, ...topics.map((topic) => limitOf(topic)))
-  return brokerAdvice(await cluster.brokerSettings(BROKER_SETTINGS), largest, style)
+/** The largest record that comes in or goes out. */
+function largestOf({ topics }: TopicPlan): number {
+  const outer = topics.filter(({ role }) => role === 'source' || role === 'sink')
+  return Math.max(
+    0,
+    ...outer.flatMap(({ config, there }) => [limitOf({ config }), limitOf(there ?? {})]),
+  )
 }
 
 async function make(
