@@ -69,6 +69,12 @@ export class KafkaTransport implements Transport {
     return membership
   }
 
+  /** Ends as kill -9 does: all connections break, nothing is flushed, aborted or given back. For tests of what a crash leaves. */
+  async abandon(): Promise<void> {
+    this.#closed ??= this.#parts.cluster[Symbol.asyncDispose]()
+    await this.#closed
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
