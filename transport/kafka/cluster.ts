@@ -18,7 +18,7 @@ import {
   withPatience,
   type KafkaLimits,
 } from './limits.ts'
-import { MetadataCache, type CallOptions } from './metadata-cache.ts'
+import { MetadataCache, type AskAnyBroker, type CallOptions } from './metadata-cache.ts'
 import type { KafkaSasl, KafkaTls } from './security.ts'
 
 /** How a cluster is reached. */
@@ -45,12 +45,16 @@ export class KafkaCluster implements AsyncDisposable {
   readonly #lanes = new Set<Lane>()
   /** For questions about the cluster, and for Admin. */
   readonly #control: Lane
+  /** The address that last gave no answer: a broker that is halted takes connections and says nothing, so it is tried last. */
+  #silent: string | undefined
 
   constructor(options: ClusterOptions) {
     this.#options = options
     this.clock = options.clock
     this.limits = { ...KAFKA_LIMITS, ...options.limits }
-    const ask = this.askAny.bind(this)
+    const ask: AskAnyBroker = async (question, given) => {
+      return await this.askAny(question, { ...given, tryMs: this.limits.questionDeadlineMs })
+    }
     this.metadata = new MetadataCache(ask, this)
     this.coordinators = new CoordinatorCache(ask, this)
     this.#control = this.openLane('control')
@@ -75,11 +79,11 @@ export class KafkaCluster implements AsyncDisposable {
   /** Asks whichever broker answers, on the control lane, and tries others until the deadline. Rejects with the last error. */
   async askAny<Q, R>(
     question: readonly [Api<Q, R>, Q],
-    options: CallOptions & Pick<RequestOptions, 'version'> = {},
+    options: CallOptions & Pick<RequestOptions, 'version'> & { readonly tryMs?: number } = {},
   ): Promise<R> {
-    const { deadlineMs = this.limits.callDeadlineMs, signal } = options
+    const { deadlineMs = this.limits.callDeadlineMs, signal, tryMs = deadlineMs } = options
     return await withPatience({ ...this.#patience, deadlineMs, signal }, (leftMs) =>
-      this.askAnyOnce(question, { ...options, deadlineMs: leftMs }),
+      this.askAnyOnce(question, { ...options, deadlineMs: Math.min(leftMs, tryMs) }),
     )
   }
 
@@ -91,7 +95,12 @@ export class KafkaCluster implements AsyncDisposable {
     const connection = await this.#anyConnection(options.signal)
     const { requestDeadlineMs } = this.limits
     const deadlineMs = Math.min(options.deadlineMs ?? requestDeadlineMs, requestDeadlineMs)
-    return await connection.request(api, request, { ...options, deadlineMs })
+    try {
+      return await connection.request(api, request, { ...options, deadlineMs })
+    } catch (error) {
+      if (isRetriable(error)) this.#silent = describeAddress(connection.address)
+      throw error
+    }
   }
 
   /** Asks a node on the control lane; nothing is tried again. */
@@ -179,6 +188,7 @@ export class KafkaCluster implements AsyncDisposable {
         // Another broker would say the same about certificates and passwords.
         if (!isRetriable(error)) throw error
         failures.push(asError(error))
+        this.#silent = describeAddress(address)
       }
     }
     const [only] = failures
@@ -190,7 +200,10 @@ export class KafkaCluster implements AsyncDisposable {
     const known = shuffled(this.clock, this.metadata.brokers)
     const named = shuffled(this.clock, this.#options.brokers)
     const all = [...known, ...named].map(({ host, port }) => ({ host, port }))
-    return [...new Map(all.map((address) => [describeAddress(address), address])).values()]
+    const once = new Map(all.map((address) => [describeAddress(address), address]))
+    const silent = this.#silent === undefined ? undefined : once.get(this.#silent)
+    if (silent === undefined) return [...once.values()]
+    return [...[...once.values()].filter((address) => address !== silent), silent]
   }
 
   async #addressOf(node: number, signal?: AbortSignal): Promise<Address | undefined> {

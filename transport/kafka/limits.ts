@@ -10,6 +10,8 @@ export interface KafkaLimits {
   readonly openDeadlineMs: number
   /** From a request to its answer, where the caller names no other. What it passes ends the connection. */
   readonly requestDeadlineMs: number
+  /** How long one broker may take over a small question about the cluster before another is asked. What it passes ends the connection. */
+  readonly questionDeadlineMs: number
   /** How long a call of Admin, or a search for a leader or coordinator, tries before it gives up. */
   readonly callDeadlineMs: number
   /** Delay before the first retry; it doubles with each further one, half of it by chance. */
@@ -34,6 +36,7 @@ export const KAFKA_LIMITS: KafkaLimits = {
   connectDeadlineMs: 10_000,
   openDeadlineMs: 15_000,
   requestDeadlineMs: 30_000,
+  questionDeadlineMs: 5_000,
   callDeadlineMs: 60_000,
   retryMinMs: 20,
   retryMaxMs: 1_000,
