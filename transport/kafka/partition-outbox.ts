@@ -72,23 +72,17 @@ export class PartitionOutbox {
     return this.#queue.length === 0 && this.#inFlight.length === 0
   }
 
-  /** Adds a record of at most `mostBytes`. Returns the bytes that the queue grew by, and whether a batch began. */
-  add(
-    record: ProducerRecord,
-    mostBytes: number,
-    gathering: Gathering,
-  ): { readonly grownBytes: number; readonly isNew: boolean } {
+  /** Adds a record of at most `mostBytes`; returns the bytes that the queue grew by. */
+  add(record: ProducerRecord, mostBytes: number, { batchBytes, turn, now }: Gathering): number {
     const newest = this.#queue.at(-1)
-    const most = Math.min(gathering.batchBytes, this.batchBytes)
     const fits =
       newest?.isOpen === true &&
-      newest.turn === gathering.turn &&
-      newest.sizeBytes + mostBytes <= most
-    const batch = fits
-      ? newest
-      : new PendingBatch({ queuedAtMs: gathering.now(), turn: gathering.turn })
-    if (!fits) this.#queue.push(batch)
-    return { grownBytes: batch.append(record), isNew: !fits }
+      newest.turn === turn &&
+      newest.sizeBytes + mostBytes <= Math.min(batchBytes, this.batchBytes)
+    if (fits) return newest.append(record)
+    const batch = new PendingBatch({ queuedAtMs: now(), turn })
+    this.#queue.push(batch)
+    return batch.append(record)
   }
 
   /** Whether a batch waits that is worth sending: a full one, or any where somebody waits for it. */

@@ -9,7 +9,7 @@ import type { Timer } from '../../model/clock.ts'
 import type { PartitionOffset, TopicPartition } from '../../model/position.ts'
 import { recordBytesAtMost } from '../record-batch-builder.ts'
 import type { ProducerRecord } from '../transport.ts'
-import { PartitionOutbox } from './partition-outbox.ts'
+import { PartitionOutbox, type Gathering } from './partition-outbox.ts'
 import type { PendingBatch } from './pending-batch.ts'
 import type { DispatchHost, DispatchOptions, ProduceSession } from './dispatch-host.ts'
 import { ProduceDispatch } from './produce-dispatch.ts'
@@ -28,8 +28,8 @@ export class ProduceQueue implements DispatchHost {
   readonly #now: () => number
   #session: ProduceSession | undefined
   #bufferedBytes = 0
-  /** Which turn the records belong to that are sent now, and which one may leave. */
-  #sendingTurn = 0
+  /** How records are gathered that are sent now; the turn that they belong to may not leave yet. */
+  #gathering: Gathering
   #turn = 0
   #isStopped = false
   #failure: Error | undefined
@@ -42,6 +42,7 @@ export class ProduceQueue implements DispatchHost {
     this.#dispatch = new ProduceDispatch(this, options)
     const { clock } = options.link
     this.#now = () => clock.monotonic()
+    this.#gathering = { batchBytes: options.limits.batchBytes, turn: 0, now: this.#now }
   }
 
   /** Bytes queued or under way. */
@@ -98,15 +99,11 @@ export class ProduceQueue implements DispatchHost {
     }
     const outbox = this.#outbox(record)
     this.#active.add(outbox)
-    const gathering = {
-      batchBytes: limits.batchBytes,
-      turn: this.#sendingTurn,
-      now: this.#now,
-    }
-    const { grownBytes, isNew } = outbox.add(record, mostBytes, gathering)
+    const before = outbox.queued.length
+    const grownBytes = outbox.add(record, mostBytes, this.#gathering)
     this.#bufferedBytes += grownBytes
     this.#linger ??= this.#options.link.clock.timer(limits.lingerMs, () => this.#lingered())
-    if (isNew) this.#begun(outbox)
+    if (outbox.queued.length > before) this.#begun(outbox)
     if (grownBytes >= limits.batchBytes) this.#filled(outbox, outbox.queued.at(-1))
   }
 
@@ -115,7 +112,8 @@ export class ProduceQueue implements DispatchHost {
    * With `hold` what is sent from now on stays until `resume`: it belongs to the next turn.
    */
   async settle({ hold = false }: { readonly hold?: boolean } = {}): Promise<void> {
-    if (hold) this.#sendingTurn += 1
+    const { turn } = this.#gathering
+    if (hold) this.#gathering = { ...this.#gathering, turn: turn + 1 }
     const waits: Promise<void>[] = []
     for (const outbox of this.#active) {
       for (const batch of outbox.inFlight) waits.push(batch.settled)
@@ -143,7 +141,7 @@ export class ProduceQueue implements DispatchHost {
   /** Lets records leave again, those that were held back first. */
   resume(): void {
     this.#isStopped = false
-    this.#turn = this.#sendingTurn
+    this.#turn = this.#gathering.turn
     this.#dispatch.pump()
   }
 
