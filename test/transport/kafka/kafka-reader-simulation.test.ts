@@ -9,8 +9,8 @@ import { KafkaReader } from '../../../transport/kafka/kafka-reader.ts'
 import type { Cursor, FetchedBatch, Reader } from '../../../transport/transport.ts'
 import { SeededRandom } from '../../../testing/seeded-random.ts'
 import { SimulatedClock } from '../../../testing/simulated-clock.ts'
-import { FakeBrokers } from './fake-brokers.ts'
-import { FakeLog } from './fake-log.ts'
+import { FetchBrokers } from './fetch-brokers.ts'
+import { FetchLog } from './fetch-log.ts'
 
 const SEEDS = Number(process.env['MILLRACE_SEEDS'] ?? 100)
 const FIRST_SEED = Number(process.env['MILLRACE_SEED'] ?? 1)
@@ -21,19 +21,19 @@ const CODECS = ['none', 'none', 'none', 'gzip', 'snappy', 'lz4', 'zstd'] as cons
 class World {
   readonly clock: SimulatedClock
   readonly random: SeededRandom
-  readonly brokers: FakeBrokers
-  readonly logs: readonly FakeLog[]
+  readonly brokers: FetchBrokers
+  readonly logs: readonly FetchLog[]
   readonly prefetchBytes: number
   isWriting = true
 
   constructor(seed: number) {
     this.clock = new SimulatedClock(seed)
     this.random = new SeededRandom(seed * 7919)
-    this.brokers = new FakeBrokers(this.clock)
+    this.brokers = new FetchBrokers(this.clock)
     const { random } = this
     const partitions = 1 + random.below(6)
     this.logs = Array.from({ length: partitions }, (_, partition) => {
-      return new FakeLog('t', partition, { topicId: 'id', leader: random.below(NODES) })
+      return new FetchLog('t', partition, { topicId: 'id', leader: random.below(NODES) })
     })
     this.brokers.logs.push(...this.logs)
     this.brokers.faults = {

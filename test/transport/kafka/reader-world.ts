@@ -3,19 +3,19 @@ import { asOffset, asPartition, asTopic, type PartitionOffset } from '../../../m
 import { handClock, type HandClock } from '../../../testing/hand-clock.ts'
 import { KafkaReader, type KafkaReaderOptions } from '../../../transport/kafka/kafka-reader.ts'
 import type { Cursor, FetchedBatch } from '../../../transport/transport.ts'
-import { FakeBrokers } from './fake-brokers.ts'
-import { FakeLog } from './fake-log.ts'
+import { FetchBrokers } from './fetch-brokers.ts'
+import { FetchLog } from './fetch-log.ts'
 
 export const TOPIC = asTopic('t')
 
 /** Brokers, their logs and a clock. */
 export class ReaderWorld {
   readonly clock: HandClock = handClock()
-  readonly brokers = new FakeBrokers(this.clock)
+  readonly brokers = new FetchBrokers(this.clock)
 
   /** A partition of TOPIC, on broker 1 unless another is named. */
-  log(partition = 0, { leader = 1, topicId = 'id' } = {}): FakeLog {
-    const log = new FakeLog(TOPIC, partition, { topicId, leader })
+  log(partition = 0, { leader = 1, topicId = 'id' } = {}): FetchLog {
+    const log = new FetchLog(TOPIC, partition, { topicId, leader })
     this.brokers.logs.push(log)
     return log
   }

@@ -29,7 +29,7 @@ import type { AskedPartition } from '../../../transport/kafka/fetch-session.ts'
 import { brokerUnreachable } from '../../../transport/kafka/kafka-errors.ts'
 import type { PartitionLeader } from '../../../transport/kafka/metadata-cache.ts'
 import { unknownPartition } from '../../../transport/log-errors.ts'
-import type { FakeLog } from './fake-log.ts'
+import type { FetchLog } from './fetch-log.ts'
 
 /** A request as a broker got it. */
 export interface SeenFetch {
@@ -59,9 +59,9 @@ interface Session {
   readonly told: Map<string, string>
 }
 
-export class FakeBrokers implements FetchCluster {
+export class FetchBrokers implements FetchCluster {
   readonly clock: Clock
-  readonly logs: FakeLog[] = []
+  readonly logs: FetchLog[] = []
   /** Every fetch, in the order in which brokers answered. */
   readonly seen: SeenFetch[] = []
   /** The most requests that one connection of the readers' sessions had at a time. */
@@ -300,7 +300,7 @@ export class FakeBrokers implements FetchCluster {
     return { throttleTimeMs: 0, partitions }
   }
 
-  #find({ topic, partition }: TopicPartition): FakeLog | undefined {
+  #find({ topic, partition }: TopicPartition): FetchLog | undefined {
     return this.logs.find((one) => one.topic === topic && one.partition === partition)
   }
 
@@ -323,7 +323,7 @@ export class FakeBrokers implements FetchCluster {
     }
   }
 
-  #learn({ topic, partition, leader, leaderEpoch, topicId }: FakeLog): void {
+  #learn({ topic, partition, leader, leaderEpoch, topicId }: FetchLog): void {
     this.#known.set(`${topic}/${partition}`, { node: leader, leaderEpoch, topicId })
   }
 

@@ -40,7 +40,7 @@ export interface ReadBounds {
 
 const MARKER_VALUE = Buffer.alloc(6)
 
-export class FakeLog {
+export class FetchLog {
   readonly topic: Topic
   readonly partition: number
   topicId: string
