@@ -3,7 +3,7 @@
  * go out in the order of the calls; requests of different lanes never wait for each other, so that a
  * produce of 10 MB does not delay a heartbeat, nor a JoinGroup that the broker holds back a commit.
  */
-import { describeAddress, unknownNode, type Address } from './kafka-errors.ts'
+import { logClosed } from '../log-errors.ts'
 import type { Api } from './api/api.ts'
 import type { BrokerAbilities } from './broker-abilities.ts'
 import {
@@ -11,7 +11,8 @@ import {
   type ConnectionSetting,
   type RequestOptions,
 } from './broker-connection.ts'
-import { logClosed } from '../log-errors.ts'
+import { describeAddress, unknownNode, type Address } from './kafka-errors.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 /** Where a node listens, as far as it is known; may ask the cluster. */
 export type AddressOfNode = (node: number, signal?: AbortSignal) => Promise<Address | undefined>
@@ -58,7 +59,7 @@ export class Lane implements AsyncDisposable {
   async connectTo(address: Address, signal?: AbortSignal): Promise<BrokerConnection> {
     const name = describeAddress(address)
     const known = this.#connections.get(name)
-    if (known !== undefined) return await known
+    if (known !== undefined) return await unlessAborted(known, signal)
     if (this.#closing.signal.aborted) throw this.#closed()
     // Who comes first opens for all: the signal of one must not end it for others.
     const opening = BrokerConnection.open(address, this.#setting, this.#closing.signal)
@@ -67,7 +68,7 @@ export class Lane implements AsyncDisposable {
       if (this.#connections.get(name) === opening) this.#connections.delete(name)
     }
     opening.then((connection) => connection.ended.then(forget), forget)
-    return await abortable(opening, signal)
+    return await unlessAborted(opening, signal)
   }
 
   /** An open connection to whatever broker, if there is one. */
@@ -105,19 +106,5 @@ export class Lane implements AsyncDisposable {
 
   #closed(): Error {
     return logClosed(`lane for ${this.purpose}`)
-  }
-}
-
-/** `what`, unless the signal aborts first; `what` goes on then. */
-async function abortable<T>(what: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await what
-  signal.throwIfAborted()
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => aborted.reject(signal.reason as Error)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([what, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -21,6 +21,7 @@ import {
 } from './api/metadata.ts'
 import { CODE, refused } from './error-codes.ts'
 import { withPatience, type KafkaLimits } from './limits.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 /** Where a partition is led, and under which epoch and topic id that holds. */
 export interface PartitionLeader {
@@ -125,14 +126,21 @@ export class MetadataCache {
     const question = names === null ? '*' : names.toSorted().join()
     let answer = this.#asking.get(question)
     if (answer === undefined) {
-      answer = this.#ask([METADATA, { topics: names }], { ...options, signal: undefined })
+      answer = this.#askFor(names, options.deadlineMs)
       this.#asking.set(question, answer)
       const forget = (): void => void this.#asking.delete(question)
       answer.then(forget, forget)
     }
-    const { topics } = this.learn(await answer)
-    options.signal?.throwIfAborted()
+    const { topics } = await unlessAborted(answer, options.signal)
     return topics
+  }
+
+  /** Shared by all who ask meanwhile, so that no single one's signal ends it. */
+  async #askFor(
+    names: readonly string[] | null,
+    deadlineMs: number | undefined,
+  ): Promise<MetadataResponse> {
+    return this.learn(await this.#ask([METADATA, { topics: names }], { deadlineMs }))
   }
 
   /** Takes in an answer of whichever broker. */
