@@ -44,7 +44,10 @@ function metadata(told: Told): MetadataResponse {
   return { throttleTimeMs: 0, brokers, clusterId: 'c', controller: 1, topics: [one] }
 }
 
-function cacheOf(...told: readonly Told[]): { readonly cache: MetadataCache; readonly asked: () => number } {
+function cacheOf(...told: readonly Told[]): {
+  readonly cache: MetadataCache
+  readonly asked: () => number
+} {
   const asking = script(told.map(metadata))
   return { cache: new MetadataCache(asking.ask, { clock, limits }), asked: () => asking.asked }
 }
