@@ -8,32 +8,32 @@ const clock = systemClock()
 /** Shorter than usual, so that a test need not wait long for them. */
 const LIMITS = { requestDeadlineMs: 3_000, heldRoundCheckMs: 1_000, connectDeadlineMs: 3_000 }
 let brokers: TestCluster
-let log: GroupLog
+let groups: GroupLog
 
 beforeAll(async () => {
   brokers = await TestCluster.start({ nodes: 3, properties: { 'group.max.size': '3' } })
-  log = groupLog(brokers.brokers, LIMITS)
+  groups = groupLog(brokers.brokers, LIMITS)
 })
 
 afterAll(async () => {
-  await log[Symbol.asyncDispose]()
-  await brokers[Symbol.asyncDispose]()
+  await groups?.[Symbol.asyncDispose]()
+  await brokers?.[Symbol.asyncDispose]()
 })
 
 async function coordinatorOf(groupId: string): Promise<BrokerNode> {
   const what = { kind: 'group', key: groupId } as const
-  log.cluster.coordinators.forget(what)
-  return brokers.node(await log.cluster.coordinators.find(what))
+  groups.cluster.coordinators.forget(what)
+  return brokers.node(await groups.cluster.coordinators.find(what))
 }
 
 test('members stay who they are when their coordinator is killed, and another takes over', async () => {
-  const group = await newGroup(log, 6)
+  const group = await newGroup(groups, 6)
   const [one, two] = [group.join('one'), group.join('two')]
   await group.settled(6, one, two)
   const before = [one, two].map(({ metadata, events }) => ({ metadata, events: [...events] }))
   const node = await coordinatorOf(group.groupId)
   await node.kill()
-  expect((await log.admin.describeGroup(group.groupId)).length).toBe(2)
+  expect((await groups.log.admin.describeGroup(group.groupId)).length).toBe(2)
   expect((await coordinatorOf(group.groupId)).id).not.toBe(node.id)
   expect([one, two].map(({ metadata, events }) => ({ metadata, events }))).toEqual(before)
   const three = group.join('three')
@@ -44,7 +44,7 @@ test('members stay who they are when their coordinator is killed, and another ta
 })
 
 test('a join goes on elsewhere when the broker that holds it back says nothing any more', async () => {
-  const group = await newGroup(log, 2)
+  const group = await newGroup(groups, 2)
   const gate = Promise.withResolvers<void>()
   let joins = 0
   const joining = async (): Promise<void> => {
@@ -68,7 +68,7 @@ test('a join goes on elsewhere when the broker that holds it back says nothing a
 })
 
 test('a group that is full says so', async () => {
-  const group = await newGroup(log, 3)
+  const group = await newGroup(groups, 3)
   const members = ['one', 'two', 'three'].map((name) => group.join(name))
   await group.settled(3, ...members)
   await expect(group.join('four').membership.closed).rejects.toMatchObject({
@@ -79,7 +79,7 @@ test('a group that is full says so', async () => {
 })
 
 test('a member leaves within seconds when there is no cluster any more', async () => {
-  const group = await newGroup(log, 1)
+  const group = await newGroup(groups, 1)
   const one = group.join('one')
   await group.settled(1, one)
   await Promise.all(brokers.nodes.map((node) => node.kill()))

@@ -2,40 +2,36 @@
 import { systemClock } from '../../runtime/system-clock.ts'
 import { GroupWorld } from '../../transport/conformance-group-world.ts'
 import { World } from '../../transport/conformance-world.ts'
-import { KafkaAdmin } from '../../transport/kafka/admin.ts'
 import { KafkaCluster } from '../../transport/kafka/cluster.ts'
-import { openKafkaMembership } from '../../transport/kafka/kafka-membership.ts'
+import { KafkaTransport } from '../../transport/kafka/kafka-transport.ts'
 import type { KafkaLimits } from '../../transport/kafka/limits.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { addressesOf } from './addresses.ts'
 
 const clock = systemClock()
 
-/** A log that is there for its groups, with its cluster to look behind it. */
-export interface GroupLog extends Transport {
+/** A log, and its cluster to look behind it. */
+export interface GroupLog extends AsyncDisposable {
+  readonly log: Transport
   readonly cluster: KafkaCluster
 }
 
-/** A cluster as a log that has members and administration alone. */
+/** Opens a log with limits of its own. */
 export function groupLog(brokers: readonly string[], limits: Partial<KafkaLimits> = {}): GroupLog {
   const cluster = new KafkaCluster({ brokers: addressesOf(brokers), clock, limits })
-  const admin = new KafkaAdmin(cluster)
-  const no = (): never => {
-    throw new Error('this log has members alone')
-  }
-  const onClose = (): void => {}
-  return {
+  const log = new KafkaTransport({
     cluster,
-    admin,
-    openReader: no,
-    openProducer: no,
-    openMembership: (options) => openKafkaMembership(cluster, options, { admin, onClose }),
-    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
-  }
+    rack: undefined,
+    replicationFactor: undefined,
+    compression: undefined,
+    producerLimits: undefined,
+    readerLimits: undefined,
+  })
+  return { log, cluster, [Symbol.asyncDispose]: () => log[Symbol.asyncDispose]() }
 }
 
 /** A group of its own over a topic of its own. */
-export async function newGroup(log: Transport, partitions: number): Promise<GroupWorld> {
+export async function newGroup({ log }: GroupLog, partitions: number): Promise<GroupWorld> {
   const world = new World(log, { clock, open: async () => log }, `groups-${clock.uuid()}`)
   return new GroupWorld(world, await world.create('topic', partitions))
 }

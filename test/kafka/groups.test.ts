@@ -7,13 +7,12 @@ import { groupLog, newGroup } from './group-members.ts'
 import { kafkaTool } from './tools.ts'
 
 const brokers = inject('kafkaBrokers')
-const log = groupLog(brokers)
-const { cluster } = log
+const groups = groupLog(brokers)
 
-afterAll(() => log[Symbol.asyncDispose]())
+afterAll(() => groups[Symbol.asyncDispose]())
 
 test('Kafka’s own tools show the members of a group, and who has which partition', async () => {
-  const group = await newGroup(log, 4)
+  const group = await newGroup(groups, 4)
   const one = group.join('one', { groupInstanceId: 'first' })
   const two = group.join('two')
   await group.settled(4, one, two)
@@ -34,7 +33,7 @@ test('Kafka’s own tools show the members of a group, and who has which partiti
 
 describe('a member that wants into a group', () => {
   test('of connectors is told so', async () => {
-    const group = await newGroup(log, 1)
+    const group = await newGroup(groups, 1)
     const joining = {
       groupId: group.groupId,
       groupInstanceId: null,
@@ -60,9 +59,9 @@ describe('a member that wants into a group', () => {
   })
 
   test('of consumers for which the broker assigns is told so, and leaves them alone', async () => {
-    const group = await newGroup(log, 2)
+    const group = await newGroup(groups, 2)
     const { groupId, topic } = group
-    const first = { groupId, memberId: log.cluster.clock.uuid(), topic, epoch: 0 }
+    const first = { groupId, memberId: groups.cluster.clock.uuid(), topic, epoch: 0 }
     const joined = await asked(groupId, CONSUMER_GROUP_HEARTBEAT, first)
     expect(joined.errorCode).toBe(CODE.none)
     await expect(group.join('one').membership.closed).rejects.toMatchObject({
@@ -74,7 +73,7 @@ describe('a member that wants into a group', () => {
   })
 
   test('with a session that its brokers do not allow is told which setting it is about', async () => {
-    const group = await newGroup(log, 1)
+    const group = await newGroup(groups, 1)
     const one = group.join('one', { sessionTimeoutMs: 100 })
     await expect(one.membership.closed).rejects.toMatchObject({
       code: 'MILLRACE_KAFKA_REFUSED',
@@ -84,6 +83,7 @@ describe('a member that wants into a group', () => {
 })
 
 async function asked<Q, R>(groupId: string, api: Api<Q, R>, request: Q): Promise<R> {
+  const { cluster } = groups
   const node = await cluster.coordinators.find({ kind: 'group', key: groupId })
   return await cluster.ask(node, [api, request])
 }

@@ -1,0 +1,68 @@
+/** The conformance suite of the log port on real brokers. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../../runtime/system-clock.ts'
+import { transportConformance, type TransportHarness } from '../../transport/conformance.ts'
+import { TestCluster, type ClusterOptions } from './broker.ts'
+import { openSettledLog, type SettledLog } from './settled-log.ts'
+
+const clock = systemClock()
+/** The last test of the suite runs all the others twice. */
+const TIMEOUT_MS = 300_000
+const AGAIN = 'all of these hold again on a log that was used before, beside its old topics'
+
+/** Cases that need a hand inside the log: test/kafka/reader-cluster.test.ts has elections that cut records off. */
+const NOT_STAGED = [
+  'a cursor whose records an election cut off fails instead of reading what took their place',
+  'a reader that waits for the end arrives where compaction removed records',
+  'compaction keeps tombstones, fields, and whatever an open transaction may yet change',
+  'cursors stay where they are while compaction takes the log apart under them',
+  'records are deleted from a compacted log, and it is compacted again',
+]
+
+/** Registers the whole suite on brokers that are there. */
+export function conformanceOn(name: string, brokers: () => readonly string[]): void {
+  describe(`a log on ${name}`, () => register(brokers, () => true))
+}
+
+/**
+ * Registers the suite on a cluster of its own, started for it, but for the test that runs all cases
+ * again on a used log: how used a log is, is the same to every broker.
+ */
+export function conformanceOnOwn(name: string, options: ClusterOptions): void {
+  describe(`a log on ${name}`, () => {
+    let cluster: TestCluster | undefined
+    beforeAll(async () => {
+      cluster = await TestCluster.start(options)
+    })
+    afterAll(() => cluster?.[Symbol.asyncDispose]())
+    register(
+      () => cluster?.brokers ?? [],
+      (title) => title !== AGAIN,
+    )
+  })
+}
+
+function register(brokers: () => readonly string[], isWanted: (title: string) => boolean): void {
+  const titles: string[] = []
+  const notStaged = transportConformance(harnessOf(brokers), (title, run) => {
+    titles.push(title)
+    if (isWanted(title)) test(title, { timeout: TIMEOUT_MS }, run)
+  })
+
+  test('runs all cases but those that need a hand inside the log', () => {
+    expect(notStaged).toEqual(NOT_STAGED)
+    expect(titles).toContain(AGAIN)
+  })
+}
+
+function harnessOf(brokers: () => readonly string[]): TransportHarness {
+  const open = (): Promise<SettledLog> => openSettledLog({ brokers: brokers(), clock })
+  let last: SettledLog | undefined
+  return {
+    clock,
+    prefix: () => `c${clock.uuid().slice(0, 8)}.`,
+    open: async () => (last = await open()),
+    reopen: async () => (last = await open()),
+    crash: async () => await last?.abandon(),
+  }
+}
