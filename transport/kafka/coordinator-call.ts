@@ -2,6 +2,7 @@
 import { sleep, type Clock } from '../../model/clock.ts'
 import type { Api } from './api/api.ts'
 import type { Coordinated } from './coordinator-cache.ts'
+import { unlessMoved } from './doubt.ts'
 import { CODE, errorKind, refused } from './error-codes.ts'
 import { isRetriable, retryDelayMs } from './limits.ts'
 import type { ProducerLink } from './producer-link.ts'
@@ -87,7 +88,18 @@ async function attemptOnce<Q, R>(
     const node = await link.coordinator(what, { deadlineMs: leftMs, signal })
     hasLeft = true
     const deadlineMs = Math.min(leftMs, limits.produceDeadlineMs)
-    const answer = await link.coordinate({ ...what, node }, question, { version, deadlineMs })
+    const answer = await unlessMoved(
+      link.coordinate({ ...what, node }, question, { version, deadlineMs }),
+      {
+        clock: link.clock,
+        afterMs: limits.doubtMs,
+        hasMoved: async () => {
+          link.forgetCoordinator(what)
+          return (await link.coordinator(what, { deadlineMs: limits.leaderDeadlineMs })) !== node
+        },
+        abandon: () => link.abandon(node, what.kind),
+      },
+    )
     const code = call.codeOf(answer)
     if (!isPassing(code)) return { kind: 'answered', answer, code }
     if (MOVED.has(code)) link.forgetCoordinator(what)

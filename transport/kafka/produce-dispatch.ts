@@ -14,6 +14,7 @@ import { asError, isMillraceError } from '../../model/errors.ts'
 import { unknownPartition } from '../log-errors.ts'
 import { byTopic } from './api/api.ts'
 import type { Departure, DispatchHost, DispatchOptions, ProduceSession } from './dispatch-host.ts'
+import { unlessMoved, type Doubt } from './doubt.ts'
 import { isRetriable, retryDelayMs } from './limits.ts'
 import type { PartitionLeader } from './metadata-cache.ts'
 import type { PartitionOutbox } from './partition-outbox.ts'
@@ -153,7 +154,8 @@ export class ProduceDispatch {
     scope.start()
     try {
       const request = { transactionalId, acks: -1, timeoutMs, topics } as const
-      const answer = await this.#options.link.produce(node, request, { version, deadlineMs })
+      const sending = this.#options.link.produce(node, request, { version, deadlineMs })
+      const answer = await unlessMoved(sending, this.#doubt(node, departures))
       flight.hasAnswered = true
       const answers = new Map(answer.partitions.map((one) => [nameOf(one), one]))
       for (const one of departures)
@@ -164,6 +166,24 @@ export class ProduceDispatch {
     } finally {
       flight.requests -= 1
       this.pump()
+    }
+  }
+
+  /** Partitions that are led elsewhere need not wait for the deadline of a request. */
+  #doubt(node: number, departures: readonly Departure[]): Doubt {
+    const { link, limits } = this.#options
+    return {
+      clock: link.clock,
+      afterMs: limits.doubtMs,
+      hasMoved: async () => {
+        for (const { outbox, leaderEpoch } of departures) {
+          link.invalidate(outbox.at, leaderEpoch)
+          const leader = await link.leader(outbox.at, { deadlineMs: limits.leaderDeadlineMs })
+          if (leader.node !== node) return true
+        }
+        return false
+      },
+      abandon: () => link.abandon(node, 'produce'),
     }
   }
 

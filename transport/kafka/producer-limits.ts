@@ -19,6 +19,8 @@ export interface ProducerLimits {
   readonly replicationTimeoutMs: number
   /** From a produce request to its answer; what passes it ends the connection. Default: 30,000. */
   readonly produceDeadlineMs: number
+  /** After how long without an answer it is asked whether the broker is still the one to ask. Default: 3,000. */
+  readonly doubtMs: number
   /** How long a partition that the cluster does not know is looked for. Default: 3,000. */
   readonly unknownPartitionMs: number
   /** One search for the leader of a partition. Default: 5,000. */
@@ -45,6 +47,7 @@ export const PRODUCER_LIMITS: ProducerLimits = Object.freeze({
   deliveryTimeoutMs: 120_000,
   replicationTimeoutMs: 15_000,
   produceDeadlineMs: 30_000,
+  doubtMs: 3_000,
   unknownPartitionMs: 3_000,
   leaderDeadlineMs: 5_000,
   initDeadlineMs: 60_000,

@@ -7,8 +7,10 @@ import type { Clock } from '../../model/clock.ts'
 import type { TopicPartition } from '../../model/position.ts'
 import type { Api } from './api/api.ts'
 import { PRODUCE, type ProduceRequest, type ProduceResponse } from './api/produce.ts'
+import type { CoordinatorKind } from './api/find-coordinator.ts'
 import type { KafkaCluster, TransactionVersion } from './cluster.ts'
 import type { Coordinated } from './coordinator-cache.ts'
+import { silentBroker } from './doubt.ts'
 import type { CallOptions, PartitionLeader } from './metadata-cache.ts'
 
 /** How one request of a producer is made. */
@@ -37,6 +39,8 @@ export interface ProducerLink extends AsyncDisposable {
     question: readonly [Api<Q, R>, Q],
     options: LinkOptions,
   ): Promise<R>
+  /** Ends the connection to a node, whose requests without an answer are over. */
+  abandon(node: number, lane: 'produce' | CoordinatorKind): void
   /** Asks whichever broker answers. */
   any<Q, R>(
     question: readonly [Api<Q, R>, Q],
@@ -63,6 +67,10 @@ export function producerLink(cluster: KafkaCluster): ProducerLink {
     coordinator: (what, options) => coordinators.find(what, options),
     forgetCoordinator: (what) => coordinators.forget(what),
     coordinate: ({ kind, node }, question, options) => lanes[kind].request(node, question, options),
+    abandon: (node, lane) => {
+      // Where not even its address is known there is no connection.
+      lanes[lane].drop(node, silentBroker(node)).catch(() => undefined)
+    },
     any: (question, options) => cluster.askAny(question, options),
     transactionVersion: (options) => cluster.transactionVersion(options),
     [Symbol.asyncDispose]: async () => {

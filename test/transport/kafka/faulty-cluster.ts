@@ -56,6 +56,8 @@ export class FaultyCluster {
   readonly version: TransactionVersion
   faults: Faults
   maxMessageBytes = 1_048_588
+  /** Nodes that take requests and say nothing, as halted ones do. */
+  readonly silent = new Set<number>()
   /** Codes that the next appends get, before anything is done. */
   readonly script: number[] = []
   readonly partitions = new Map<string, FakePartition>()
@@ -127,6 +129,7 @@ export class FaultyCluster {
           node,
           mayBeLate: false,
         }),
+      abandon: (node, lane) => this.#cut(over(`${lane} ${node}`), node),
       any: async ([api, request]) => {
         await this.#rest(LATENCY_MS)
         return this.#answer(api, request)
@@ -147,6 +150,7 @@ export class FaultyCluster {
     const isCut = this.#chance(this.faults.cut)
     const isAnswerLost = this.#chance(0.5)
     this.#later(connection, () => {
+      if (this.silent.has(node)) return
       const isLost = isCut && !isAnswerLost
       if (connection.isBroken || isLost) {
         // Its bytes may be in the broker's queue all the same.

@@ -145,6 +145,21 @@ describe('a producer on Kafka', () => {
     expect(world.visible(0).at(-1)).toBe('anew')
   })
 
+  it('leaves a halted broker when another one leads, long before the deadline of its request', async () => {
+    const { world, producer } = await ready()
+    const partition = world.cluster.partitions.get('topic[0]')
+    partition?.lead(1)
+    producer.send(recordFor(0, 'a'))
+    await world.run(producer.flush())
+    world.cluster.silent.add(1)
+    producer.send(recordFor(0, 'b'))
+    world.clock.timer(4_000, () => partition?.lead(2))
+    const start = world.clock.monotonic()
+    await world.run(producer.flush())
+    expect(world.clock.monotonic() - start).toBeLessThan(8_000)
+    expect(world.visible(0)).toEqual(['a', 'b'])
+  })
+
   it('refuses a record beyond the bound on what it queues', async () => {
     const { world, producer } = await ready({}, {}, { producerBytes: 1_000 })
     producer.send(recordFor(0, 'x'.repeat(900)))
