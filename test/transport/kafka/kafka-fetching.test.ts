@@ -4,7 +4,7 @@ import { FetchSession } from '../../../transport/kafka/fetch-session.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
 import { FETCH_LIMITS } from '../../../transport/kafka/fetch-limits.ts'
 import { ResponseBuffers } from '../../../transport/kafka/response-buffers.ts'
-import { at, ReaderWorld } from './reader-world.ts'
+import { at, ReaderWorld, valuesOf } from './reader-world.ts'
 
 const {
   maxWaitMs,
@@ -130,6 +130,51 @@ describe('a reader of Kafka', () => {
     await world.clock.advance(4 * maxWaitMs)
     const later = world.brokers.seen.slice(seen)
     expect(later.map(({ purpose }) => purpose)).not.toContain('fetch beside a poll')
+  })
+
+  test('hears news of a caught-up cursor soon that came too late for the wait of the others', async () => {
+    const world = new ReaderWorld()
+    world.log(0)
+    const late = world.log(1)
+    await using reader = world.reader()
+    reader.open(at(0, 0))
+    await world.settle()
+    const cursor = reader.open(at(0, 1))
+    expect(await world.drain(cursor)).toEqual([])
+    late.write(['news'])
+    await world.clock.advance(besideIntervalMs)
+    expect(valuesOf(cursor.take())).toEqual(['0:news'])
+  })
+
+  test('tells where an empty partition ends, though nothing came of it', async () => {
+    const world = new ReaderWorld()
+    world.log()
+    await using reader = world.reader()
+    const cursor = reader.open(at(0))
+    const waiting = reader.ready()
+    await world.settle()
+    await world.clock.advance(maxWaitMs)
+    await waiting
+    expect(cursor.lastStableOffset).toBe(0)
+  })
+
+  test('counts what is on its way against the budget', async () => {
+    const world = new ReaderWorld()
+    for (const node of [0, 1]) {
+      const log = world.log(node, { leader: node })
+      for (let index = 0; index < 100; index += 1) log.write(['x'.repeat(KIB)])
+    }
+    await using reader = world.reader({ prefetchBytes: 32 * KIB })
+    reader.open(at(0, 1)).close()
+    const first = reader.open(at(0, 0))
+    await world.settle()
+    while (first.take() !== undefined);
+    // The first is asked for with all of the budget, so the second that comes by then gets one batch.
+    await Promise.resolve()
+    reader.open(at(0, 1))
+    await world.settle()
+    expect(reader.bufferedBytes).toBeGreaterThan(30 * KIB)
+    expect(reader.bufferedBytes).toBeLessThan(35 * KIB)
   })
 
   test('refills a drained queue at once beside partitions that wait for news', async () => {
