@@ -15,6 +15,9 @@ const STOP_DEADLINE_MS = 45_000
 /** How soon a process is started again that ended by itself. */
 const AGAIN_MS = 1_000
 
+/** In the event of a process that has tasks. */
+const HAS_TASKS = '"tasks":["'
+
 /** What a process is started with. */
 export interface ProcessParts {
   readonly name: string
@@ -32,12 +35,18 @@ export class ChaosProcess {
   #child: ChildProcess | undefined
   #exited: Promise<unknown> = Promise.resolve()
   #isRunning = false
+  #working = 0
   #errors = ''
 
   constructor(parts: ProcessParts) {
     this.name = parts.name
     this.#parts = parts
     this.#file = createWriteStream(join(parts.place.folder, `${parts.name}.log`), { flags: 'a' })
+  }
+
+  /** How many processes there were that came to have tasks. */
+  get working(): number {
+    return this.#working
   }
 
   get pid(): number | undefined {
@@ -54,6 +63,7 @@ export class ChaosProcess {
     this.#child = child
     this.#isRunning = false
     this.#errors = ''
+    let hadTasks = false
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#errors += text
       this.#file.write(text)
@@ -61,6 +71,10 @@ export class ChaosProcess {
     createInterface(child.stdout).on('line', (line) => {
       this.#file.write(`${line}\n`)
       if (line.includes('"kind":"unit-started"')) this.#isRunning = true
+      if (line.includes(HAS_TASKS) && !hadTasks) {
+        hadTasks = true
+        this.#working += 1
+      }
     })
     const endWithUs = (): void => void child.kill('SIGKILL')
     process.once('exit', endWithUs)

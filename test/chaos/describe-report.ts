@@ -9,7 +9,7 @@ const PLACES = 40
 
 /** What was done, and what was found. */
 export function describeReport(report: ChaosReport): string {
-  const { violations, problems, cycles, kills, counts, fed, records, folder } = report
+  const { violations, problems, cycles, kills, counts, working, fed, records, folder } = report
   const done = [...counts].map(([kind, count]) => `${count} × ${kind}`).join(', ')
   const found = FAULTS.map((fault) => {
     const of = violations.filter((each) => each.fault === fault)
@@ -18,6 +18,7 @@ export function describeReport(report: ChaosReport): string {
   const isClean = violations.length === 0 && problems.length === 0
   return [
     `${cycles} cycles, ${kills} of them kill -9: ${done}`,
+    `${working} processes came to have tasks`,
     `${fed.numbers} numbers, ${fed.pairs} pairs and ${fed.chunks} chunks fed; ${records} records compared`,
     `${found.join(', ')}; ${problems.length} other problems`,
     ...violations.slice(0, PLACES).map(describeViolation),

@@ -55,6 +55,8 @@ export interface ChaosReport {
   /** How many of them were kill -9. */
   readonly kills: number
   readonly counts: ReadonlyMap<TroubleKind, number>
+  /** Processes that came to have tasks before their end. */
+  readonly working: number
   readonly fed: Fed
   /** Records that were compared. */
   readonly records: number
@@ -219,7 +221,9 @@ class Run {
     const records = TOPICS.reduce((sum, topic) => sum + written.of(topic).flat().length, 0)
     const { fed } = written
     const { folder } = this.#place
-    return { violations, problems: this.#problems, cycles, kills, counts, fed, records, folder }
+    const working = this.#processes.reduce((sum, member) => sum + member.working, 0)
+    const found = { violations, problems: this.#problems }
+    return { ...found, cycles, kills, counts, working, fed, records, folder }
   }
 
   #say(what: string): void {
