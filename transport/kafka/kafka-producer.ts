@@ -11,7 +11,7 @@
  *   where the log is known to have had the transaction open; else a successor has that very epoch.
  */
 import assert from 'node:assert/strict'
-import { asError, isMillraceError } from '../../model/errors.ts'
+import { asError } from '../../model/errors.ts'
 import type { PartitionOffset } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
 import { logClosed, transactionTimedOut } from '../log-errors.ts'
@@ -151,6 +151,10 @@ export class KafkaProducer implements Producer {
       this.#begin(await this.#abort(identity))
       this.#clear()
       this.#queue.takeAcknowledged()
+    } catch (error) {
+      // Until it is aborted nothing may get into it, nor into the one after it.
+      this.#queue.fail(asError(error))
+      throw error
     } finally {
       this.#queue.resume()
     }
@@ -180,12 +184,14 @@ export class KafkaProducer implements Producer {
     const { failure } = this.#queue
     await this.#queue.drop()
     // Its successor has aborted what it left; and whoever asked for a commit may have got it.
-    if (this.#isCommitting || (failure instanceof TransportError && failure.kind === 'fenced'))
-      return
+    const isFenced = failure instanceof TransportError && failure.kind === 'fenced'
+    if (isFenced || this.#isCommitting || this.#scope?.hasStarted !== true) return
+    const { closeDeadlineMs: deadlineMs } = this.#options.limits
     try {
-      if (this.#scope?.hasStarted === true) await this.#abort(identity)
+      await this.#coordination.end(identity, { isCommit: false, deadlineMs })
     } catch (error) {
-      if (!isMillraceError(error, 'MILLRACE_PRODUCER_FENCED')) throw error
+      // Out of reach, or another one's: the log ends it, or has ended it.
+      if (!(error instanceof TransportError) || error.kind === 'fatal') throw error
     }
   }
 

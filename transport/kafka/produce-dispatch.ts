@@ -152,21 +152,23 @@ export class ProduceDispatch {
     )
     flight.requests += 1
     scope.start()
-    try {
-      const request = { transactionalId, acks: -1, timeoutMs, topics } as const
-      const sending = this.#options.link.produce(node, request, { version, deadlineMs })
-      const answer = await unlessMoved(sending, this.#doubt(node, departures))
-      flight.hasAnswered = true
-      const answers = new Map(answer.partitions.map((one) => [nameOf(one), one]))
-      for (const one of departures)
+    const request = { transactionalId, acks: -1, timeoutMs, topics } as const
+    const sending = this.#options.link.produce(node, request, { version, deadlineMs })
+    const [outcome] = await Promise.allSettled([
+      unlessMoved(sending, this.#doubt(node, departures)),
+    ])
+    flight.requests -= 1
+    flight.hasAnswered = outcome.status === 'fulfilled'
+    if (outcome.status === 'rejected') {
+      const error = asError(outcome.reason)
+      for (const one of departures) this.#judge.unanswered(one, error)
+    } else {
+      const answers = new Map(outcome.value.partitions.map((one) => [nameOf(one), one]))
+      for (const one of departures) {
         this.#judge.judge(one, answers.get(nameOf(one.outbox.at)), session)
-    } catch (error) {
-      flight.hasAnswered = false
-      for (const one of departures) this.#judge.unanswered(one, asError(error))
-    } finally {
-      flight.requests -= 1
-      this.pump()
+      }
     }
+    this.pump()
   }
 
   /** Partitions that are led elsewhere need not wait for the deadline of a request. */

@@ -29,6 +29,8 @@ export interface ProducerLimits {
   readonly initDeadlineMs: number
   /** How long any other call to a coordinator tries: offsets, commit, abort. Default: 60,000. */
   readonly coordinatorDeadlineMs: number
+  /** How long a producer that closes tries to abort what is open; its timeout does it otherwise. Default: 5,000. */
+  readonly closeDeadlineMs: number
   /** Delay before a request is repeated that found the transaction before it unfinished; grows slowly from here to the most. Default: 2. */
   readonly concurrentMinMs: number
   /** Default: 50. */
@@ -52,6 +54,7 @@ export const PRODUCER_LIMITS: ProducerLimits = Object.freeze({
   leaderDeadlineMs: 5_000,
   initDeadlineMs: 60_000,
   coordinatorDeadlineMs: 60_000,
+  closeDeadlineMs: 5_000,
   concurrentMinMs: 2,
   concurrentMaxMs: 50,
   transactionTimeoutMs: 60_000,

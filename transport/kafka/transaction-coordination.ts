@@ -37,6 +37,14 @@ export interface CoordinationOptions {
   readonly limits: ProducerPatience
 }
 
+/** How a transaction ends. */
+export interface EndOptions {
+  readonly isCommit: boolean
+  /** Default: `coordinatorDeadlineMs`. */
+  readonly deadlineMs?: number | undefined
+  readonly onLost?: () => void
+}
+
 const ADD_VERSION = 3
 const INVALID_TRANSACTION_TIMEOUT = 50
 /** Of a partition beside one that was refused. */
@@ -137,7 +145,7 @@ export class TransactionCoordination {
    */
   async end(
     identity: ProducerIdentity,
-    { isCommit, onLost }: { readonly isCommit: boolean; readonly onLost: () => void },
+    { isCommit, deadlineMs, onLost }: EndOptions,
   ): Promise<ProducerIdentity> {
     const { transactionalId } = this
     let answered: EndTxnResponse | undefined
@@ -152,7 +160,7 @@ export class TransactionCoordination {
           return answer.errorCode
         },
       },
-      { kind: 'retriable', onLost },
+      { kind: 'retriable', deadlineMs, onLost },
     )
     // Nothing is open of what was to be aborted: the broker has done it, or nothing came that far.
     const isDone = code === CODE.none || (!isCommit && code === CODE.invalidTxnState)
@@ -211,9 +219,9 @@ export class TransactionCoordination {
       onLost,
     }: {
       readonly kind?: TransportErrorKind
-      readonly deadlineMs?: number
+      readonly deadlineMs?: number | undefined
       readonly signal?: AbortSignal
-      readonly onLost?: () => void
+      readonly onLost?: (() => void) | undefined
     } = {},
   ): Promise<number> {
     const { limits } = this.#options
