@@ -14,7 +14,7 @@ import type { TopicMetadata } from '../../transport/kafka/api/metadata.ts'
 import { KafkaCluster } from '../../transport/kafka/cluster.ts'
 import type { FetchCluster, FetchLane } from '../../transport/kafka/fetch-cluster.ts'
 import { FETCH_LIMITS } from '../../transport/kafka/fetch-limits.ts'
-import { openKafkaReader } from '../../transport/kafka/kafka-reader.ts'
+import { KafkaReader } from '../../transport/kafka/kafka-reader.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import type { Cursor, Producer, Reader, Transport } from '../../transport/transport.ts'
 import { addressesOf } from './addresses.ts'
@@ -153,7 +153,8 @@ describe('a reader over three brokers', () => {
       const near = brokers.nodes.find(({ id }) => id !== leader)?.id ?? 0
       const watched = new WatchedCluster(cluster)
       const options = { isolation: 'read_committed', prefetchBytes: 1_000_000 } as const
-      await using reader = openKafkaReader(watched, { ...options, rack: `rack-${near}` })
+      const rack = `rack-${near}`
+      await using reader = new KafkaReader({ ...options, cluster: watched, rack })
       const cursor = reader.open({ topic, partition: PARTITION, offset: asOffset(0) })
       expect(await readTo(reader, cursor, 2)).toEqual(['0:a', '1:b'])
       expect(watched.asked.at(-1)).toBe(near)

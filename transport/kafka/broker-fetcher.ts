@@ -148,7 +148,7 @@ export class BrokerFetcher {
     }
     const { node } = this
     const afterMs = maxWaitMs + limits.doubtAfterMs
-    using doubt = new FetchDoubt({ cluster, afterMs, node, cursors: plan.cursors, signal })
+    using doubt = new FetchDoubt({ cluster, afterMs, node, awaited: plan.cursors, signal })
     let body: ResponseBuffer | undefined
     const answer = (isMain ? lanes.main : lanes.beside).request(node, [FETCH, request], {
       version: FETCH.versions[1],

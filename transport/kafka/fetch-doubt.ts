@@ -5,10 +5,16 @@
  * things stand, and is given up as soon as the broker does not serve one of its partitions any more.
  */
 import type { Timer } from '../../model/clock.ts'
+import type { TopicPartition } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
 import type { TopicMetadata } from './api/metadata.ts'
 import type { FetchCluster } from './fetch-cluster.ts'
-import type { KafkaCursor } from './kafka-cursor.ts'
+import type { PartitionLeader } from './metadata-cache.ts'
+
+/** A partition that was asked for, and who led it then. */
+export interface Awaited extends TopicPartition {
+  readonly leader: PartitionLeader | undefined
+}
 
 /** What doubt needs. */
 export interface DoubtSetting {
@@ -17,7 +23,7 @@ export interface DoubtSetting {
   readonly afterMs: number
   /** The broker that was asked. */
   readonly node: number
-  readonly cursors: readonly KafkaCursor[]
+  readonly awaited: readonly Awaited[]
   readonly signal: AbortSignal
 }
 
@@ -50,8 +56,8 @@ export class FetchDoubt implements Disposable {
 
   /** Never rejects. */
   async #ask(): Promise<void> {
-    const { cluster, cursors, signal, node } = this.#setting
-    const names = [...new Set(cursors.map(({ topic }) => topic))]
+    const { cluster, awaited, signal, node } = this.#setting
+    const names = [...new Set(awaited.map(({ topic }) => topic))]
     let topics: readonly TopicMetadata[] = []
     try {
       topics = await cluster.metadata.refresh(names, { signal })
@@ -59,14 +65,14 @@ export class FetchDoubt implements Disposable {
       // Nobody can tell: the request has a deadline of its own.
     }
     if (this.#isOver) return
-    if (cursors.some((cursor) => !isServed(cursor, topics, node))) this.#lost.reject(silent(node))
+    if (awaited.some((one) => !isServed(one, topics, node))) this.#lost.reject(silent(node))
     else this.#arm()
   }
 }
 
-/** Whether `node` may still answer for the cursor's partition; true where that is not known. */
+/** Whether `node` may still answer for the partition; true where that is not known. */
 function isServed(
-  { topic, partition, leader }: KafkaCursor,
+  { topic, partition, leader }: Awaited,
   topics: readonly TopicMetadata[],
   node: number,
 ): boolean {

@@ -36,14 +36,6 @@ export interface KafkaReaderOptions extends ReaderOptions {
   readonly onClose?: () => void
 }
 
-/** Opens a reader over a cluster. */
-export function openKafkaReader(
-  cluster: FetchCluster,
-  options: ReaderOptions & Omit<KafkaReaderOptions, 'cluster'>,
-): Reader {
-  return new KafkaReader({ ...options, cluster })
-}
-
 /** Of the budget, what a request that only waits for news may hold. */
 const POLL_SHARE = 1 / 8
 

@@ -13,6 +13,7 @@ import { FETCH, type FetchedPartition } from './api/fetch.ts'
 import { CODE, refused } from './error-codes.ts'
 import type { FetchCluster, FetchLane } from './fetch-cluster.ts'
 import type { FetchLimits } from './fetch-limits.ts'
+import { FetchDoubt } from './fetch-doubt.ts'
 import { sessionless } from './fetch-session.ts'
 import { findRecords } from './find-records.ts'
 import { isRetriable, retryDelayMs } from './limits.ts'
@@ -147,10 +148,11 @@ export class PointReads {
 
   async #ask(
     { at }: WantedOffsets,
-    { node, topicId, leaderEpoch }: PartitionLeader,
+    leader: PartitionLeader,
     { offsets: [offset = 0], maxBytes }: WantedGroup,
   ): Promise<FetchedPartition> {
-    const { lane, limits, signal } = this.#setting
+    const { cluster, lane, limits, signal } = this.#setting
+    const { node, topicId, leaderEpoch } = leader
     const asked = { ...at, topicId, offset, currentLeaderEpoch: leaderEpoch, lastFetchedEpoch: -1 }
     const request = {
       ...sessionless([{ ...asked, maxBytes }]),
@@ -161,7 +163,10 @@ export class PointReads {
       rack: '',
     }
     const options = { version: FETCH.versions[1], deadlineMs: limits.requestDeadlineMs, signal }
-    const response = await lane.request(node, [FETCH, request], options)
+    const awaited = [{ ...at, leader }]
+    using doubt = new FetchDoubt({ cluster, afterMs: limits.doubtAfterMs, node, awaited, signal })
+    const answer = lane.request(node, [FETCH, request], options)
+    const response = await Promise.race([answer, doubt.lost])
     const [part] = response.partitions
     const code = part?.errorCode ?? response.errorCode
     const isAnswer = code === CODE.none || code === CODE.offsetOutOfRange

@@ -397,6 +397,19 @@ describe('single records of Kafka', () => {
     expect(await gone).toMatchObject({ code: 'MILLRACE_UNKNOWN_PARTITION' })
   })
 
+  test('are asked of the next leader where the last one is halted', async () => {
+    const world = new ReaderWorld()
+    const log = world.log()
+    log.write(['a'])
+    await using reader = world.reader()
+    world.brokers.halted.add(1)
+    const reading = reader.readAt(at(0))
+    await world.settle()
+    log.elect(2)
+    await world.clock.advance(doubtAfterMs + retryMaxMs)
+    expect((await reading)?.record.value?.toString()).toBe('a')
+  })
+
   test('end with the error that keeps them away, after their deadline', async () => {
     const world = new ReaderWorld()
     world.log().write(['a'])
