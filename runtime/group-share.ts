@@ -41,6 +41,8 @@ export interface GroupShareParts {
   readonly standbys: number
   /** Tasks whose state lies here, whether they run or not. */
   readonly tasksOnDisk: () => Promise<readonly string[]>
+  /** Told when the process is about to lose its place, and why. */
+  readonly onNotice: (message: string) => void
   readonly limits: Pick<
     StreamsLimits,
     'sessionTimeoutMs' | 'rebalanceTimeoutMs' | 'heartbeatIntervalMs'
@@ -175,6 +177,7 @@ export class GroupShare implements Share, MembershipListener {
       sessionTimeoutMs: limits.sessionTimeoutMs,
       rebalanceTimeoutMs: limits.rebalanceTimeoutMs,
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
+      onNotice: this.#parts.onNotice,
     })
     membership.closed.catch((error: unknown) => {
       this.#membership = undefined

@@ -69,6 +69,7 @@ function groupUnit(request: MakeUnits, assignment: GroupAssignment): CommitUnit 
         instanceId: assignment.instanceId,
         standbys: assignment.standbys ?? 0,
         tasksOnDisk: async () => await home.tasks(),
+        onNotice: (message) => services.onEvent({ kind: 'notice', message }),
         limits: services.limits,
       }),
   })

@@ -17,6 +17,7 @@ import { decodeShare, decodeSubscription, encodeShare, encodeSubscription } from
 import type { Share } from './group-bytes.ts'
 import { instanceFenced, otherProtocol } from './group-errors.ts'
 import { GroupPulse } from './group-pulse.ts'
+import { GroupSilence } from './group-silence.ts'
 import type {
   AssignedBytes,
   GroupCoordinatorPort,
@@ -96,6 +97,12 @@ export class GroupMembership implements Membership {
       coordinator: parts.coordinator,
       clock: parts.clock,
       intervalMs: heartbeatIntervalMs,
+      silence: new GroupSilence({
+        clock: parts.clock,
+        groupId: options.groupId,
+        sessionTimeoutMs,
+        onNotice: (message) => options.onNotice?.(message),
+      }),
       member: () => this.#pulsing(),
       onRefused: (why) => this.#note(why),
       onFailed: (error) => this.#fail(error),

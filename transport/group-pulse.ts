@@ -6,12 +6,14 @@ import type { Clock, Timer } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
 import { TransportError } from './errors.ts'
 import type { GenerationRequest, GroupCoordinatorPort, GroupRefusal } from './group-requests.ts'
+import type { GroupSilence } from './group-silence.ts'
 
 /** What a pulse is made of. */
 export interface GroupPulseOptions {
   readonly coordinator: GroupCoordinatorPort
   readonly clock: Clock
   readonly intervalMs: number
+  readonly silence: GroupSilence
   /** The member now; undefined while there is none. */
   member(): GenerationRequest | undefined
   /** Hears what the group has against it. */
@@ -32,7 +34,8 @@ export class GroupPulse {
   }
 
   start(): void {
-    const { clock, intervalMs } = this.#options
+    const { clock, intervalMs, silence } = this.#options
+    silence.due(intervalMs)
     this.#timer = clock.timer(intervalMs, () => void this.#beat())
   }
 
@@ -52,19 +55,28 @@ export class GroupPulse {
   }
 
   async #beat(): Promise<void> {
+    const { silence } = this.#options
     const member = this.#options.member()
-    if (member !== undefined && this.#holds === 0) await this.#send(member)
+    if (member === undefined || this.#holds > 0) {
+      silence.heard()
+    } else {
+      silence.woke()
+      await this.#send(member)
+    }
     if (!this.#stop.signal.aborted) this.start()
   }
 
   async #send(member: GenerationRequest): Promise<void> {
+    const { coordinator, silence } = this.#options
     try {
-      const answer = await this.#options.coordinator.heartbeat(member, this.#stop.signal)
+      const answer = await coordinator.heartbeat(member, this.#stop.signal)
+      silence.heard()
       if (answer.kind === 'refused' && this.#isStill(member)) this.#options.onRefused(answer.why)
     } catch (error) {
       // A heartbeat that got no answer is made good by the next.
       const mayPass = error instanceof TransportError && error.kind === 'retriable'
-      if (!mayPass && !this.#stop.signal.aborted) this.#options.onFailed(asError(error))
+      if (mayPass) silence.unheard()
+      else if (!this.#stop.signal.aborted) this.#options.onFailed(asError(error))
     }
   }
 

@@ -33,6 +33,8 @@ export interface MembershipOptions {
   readonly rebalanceTimeoutMs?: number
   /** Time between two signs of life. Default 3,000. */
   readonly heartbeatIntervalMs?: number
+  /** Told in words when the group has had no sign of life for a good part of a session, and why. */
+  readonly onNotice?: (message: string) => void
 }
 
 /** Shares partitions among members; run by one of them, with what all of them sent. Pure: the same members give the same answer. */
