@@ -71,6 +71,8 @@ export class ChaosProcess {
     createInterface(child.stdout).on('line', (line) => {
       this.#file.write(`${line}\n`)
       if (line.includes('"kind":"unit-started"')) this.#isRunning = true
+      // It goes to the same place as what is written to stderr: both say why a process ended.
+      if (line.includes('"kind":"failed"')) this.#errors += `${line}\n`
       if (line.includes(HAS_TASKS) && !hadTasks) {
         hadTasks = true
         this.#working += 1
