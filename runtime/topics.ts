@@ -68,6 +68,17 @@ async function createMissing(
     else refuseOtherCount(there, topic)
   }
   for (const topic of await admin.describeTopics(names)) found.set(topic.topic, topic)
+  const unseen = names.filter((topic) => !found.has(topic))
+  if (unseen.length > 0) throw notSeenYet(unseen)
+}
+
+/** Another process may have created them just now: the broker that answers has not heard of it. */
+function notSeenYet(topics: readonly Topic[]): MillraceError {
+  return new MillraceError(
+    'MILLRACE_TOPIC_NOT_SEEN',
+    `the log was told to create ${topics.join(', ')} and does not know of it yet; this is tried again.`,
+    { remedy: 'retry' },
+  )
 }
 
 /** Another process of the app may create the same topic at the same time: that is as good. */
