@@ -3,6 +3,7 @@
  * to act on. There is no silent reset: an offset outside the log, records that are gone and a topic
  * that was created again stop the cursor.
  */
+import { asError } from '../../model/errors.ts'
 import { asOffset, describePartition } from '../../model/position.ts'
 import { TransportError } from '../errors.ts'
 import { logTruncated } from '../log-errors.ts'
@@ -74,13 +75,19 @@ export function receive(
 function queue(cursor: KafkaCursor, part: FetchedPartition, setting: AnswerSetting): number {
   const { records } = part
   if (records === null || records.length === 0) return 0
-  const slice = new RecordSlice({
-    records,
-    aborted: setting.seesAll ? undefined : (part.aborted ?? []),
-    lastStableOffset: cursor.lastStableOffset ?? 0,
-    body: setting.body,
-    place: describePartition(cursor),
-  })
+  let slice: RecordSlice
+  try {
+    slice = new RecordSlice({
+      records,
+      aborted: setting.seesAll ? undefined : (part.aborted ?? []),
+      lastStableOffset: cursor.lastStableOffset ?? 0,
+      body: setting.body,
+      place: describePartition(cursor),
+    })
+  } catch (error) {
+    cursor.fail(asError(error))
+    return 0
+  }
   const { nextOffset, failure, leftBytes } = slice
   const leads = nextOffset !== undefined && nextOffset > cursor.fetchOffset
   if (leads) {

@@ -227,6 +227,17 @@ describe('what a cursor on Kafka reads', () => {
     expect(error).toMatchObject({ code: 'MILLRACE_RECORD_CORRUPT' })
   })
 
+  test('ends where an offset cannot be one', async () => {
+    const world = new ReaderWorld()
+    const [strange, other] = [world.log(0), world.log(1)]
+    for (const log of [strange, other]) log.write(['a'])
+    strange.damage(0, (bytes) => bytes.writeBigInt64BE(2n ** 60n, 0))
+    await using reader = world.reader()
+    const cursors = [reader.open(at(0, 0)), reader.open(at(0, 1))] as const
+    expect(await world.failure(cursors[0])).toMatchObject({ code: 'MILLRACE_RECORD_CORRUPT' })
+    expect(await world.drain(cursors[1])).toEqual(['0:a'])
+  })
+
   test('ends before a batch whose checksum is wrong, and before one of an old format', async () => {
     const world = new ReaderWorld()
     const [damaged, old] = [world.log(0), world.log(1)]
