@@ -131,7 +131,9 @@ export class BrokerNode {
     await writeFile(this.#file('log4j2.xml'), LOG4J2)
     await writeFile(this.#file('log4j.properties'), LOG4J1)
     const scram = secure ? scramArguments() : []
-    const format = ['format', '-t', clusterId, '-c', this.#file('server.properties'), ...scram]
+    // In one word: an id may begin with a dash.
+    const id = `--cluster-id=${clusterId}`
+    const format = ['format', id, '-c', this.#file('server.properties'), ...scram]
     await run('java', [...this.#java(), 'kafka.tools.StorageTool', ...format])
   }
 
