@@ -105,7 +105,7 @@ export function stateFolderOf(place: LogPlace, given: string | undefined): strin
 
 /** What `--state` says in --help. */
 export const STATE_HELP =
-  'where state is kept; otherwise with the embedded log, or in ./millrace-state'
+  'where state is kept; otherwise with an embedded log, or in millrace-state'
 
 /** The name of a variable that names a cluster. */
 function clusterVariable({

@@ -1,7 +1,7 @@
 /** The commands on a real cluster: what goes well. What goes wrong is in faults.test.ts. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, describe, expect, inject, test, vi } from 'vitest'
 import { openLog, type OpenLog } from '../../cli/open-log.ts'
 import { asPartition, asTopic } from '../../model/position.ts'
 import { NO_HEADERS } from '../../model/record.ts'
@@ -10,6 +10,8 @@ import { folderWith, millrace, start } from '../cli/millrace.ts'
 
 const brokers = inject('kafkaBrokers').join()
 const clock = systemClock()
+// Some of them start many processes one after the other.
+vi.setConfig({ testTimeout: 240_000 })
 const folder = await folderWith()
 const run = clock.uuid().slice(0, 8)
 

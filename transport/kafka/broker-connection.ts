@@ -16,11 +16,13 @@ import type { Api } from './api/api.ts'
 import { API_VERSIONS } from './api/api-versions.ts'
 import { BrokerAbilities } from './broker-abilities.ts'
 import { connectionProblem } from './connection-problem.ts'
+import { CODE } from './error-codes.ts'
 import {
   badResponse,
   brokerUnreachable,
   requestTimedOut,
   tlsFailed,
+  unsupportedVersion,
   type Address,
 } from './kafka-errors.ts'
 import { authenticatedSocket, type AuthenticatedSocket } from './kafkajs-connection.ts'
@@ -319,6 +321,10 @@ export class BrokerConnection {
 
   async #introduce(): Promise<void> {
     const response = await this.request(API_VERSIONS, SOFTWARE)
+    if (response.errorCode === CODE.unsupportedVersion) {
+      const versions = { ours: 'version 3', theirs: 'older versions' }
+      throw unsupportedVersion(this.address, API_VERSIONS.name, versions)
+    }
     if (response.errorCode !== 0) {
       const why = `it answers ApiVersions with error ${response.errorCode}`
       throw badResponse(this.address, why)

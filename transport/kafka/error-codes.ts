@@ -92,8 +92,15 @@ export function refused(code: number, { api, place, detail }: Refusal): Transpor
 }
 
 function notAuthorized(right: string, { api, place }: Refusal): TransportError {
+  const operation = OPERATIONS.get(api)
+  const which = operation === undefined ? '' : ` ${operation}`
+  const line = [
+    'kafka-acls.sh',
+    '--add',
+    ...(operation === undefined ? [] : ['--operation', operation]),
+  ]
   return new TransportError('MILLRACE_KAFKA_NOT_AUTHORIZED', 'fatal', {
-    message: `Kafka does not let this user do ${api} for ${place}. Give the user the right on the ${right} (kafka-acls.sh --add), or connect as another.`,
+    message: `Kafka does not let this user do ${api} for ${place}. Give the user the right${which} on the ${right} (${line.join(' ')}), or connect as another.`,
     place,
   })
 }
@@ -103,6 +110,33 @@ const RIGHTS: ReadonlyMap<number, string> = new Map([
   [CODE.groupAuthorizationFailed, 'group'],
   [CODE.clusterAuthorizationFailed, 'cluster'],
   [CODE.transactionalIdAuthorizationFailed, 'transactional id'],
+])
+
+/** Which operation of an ACL lets a request through. Source: Kafka's documentation, "Protocol Authorization". */
+const OPERATIONS: ReadonlyMap<string, string> = new Map([
+  ['Metadata', 'Describe'],
+  ['DescribeConfigs', 'DescribeConfigs'],
+  ['CreateTopics', 'Create'],
+  ['DeleteTopics', 'Delete'],
+  ['DeleteRecords', 'Delete'],
+  ['ListOffsets', 'Describe'],
+  ['OffsetForLeaderEpoch', 'Describe'],
+  ['Fetch', 'Read'],
+  ['Produce', 'Write'],
+  ['FindCoordinator', 'Describe'],
+  ['InitProducerId', 'Write'],
+  ['AddPartitionsToTxn', 'Write'],
+  ['AddOffsetsToTxn', 'Read'],
+  ['TxnOffsetCommit', 'Read'],
+  ['EndTxn', 'Write'],
+  ['JoinGroup', 'Read'],
+  ['SyncGroup', 'Read'],
+  ['Heartbeat', 'Read'],
+  ['LeaveGroup', 'Read'],
+  ['OffsetFetch', 'Describe'],
+  ['OffsetCommit', 'Read'],
+  ['DescribeGroups', 'Describe'],
+  ['DeleteGroups', 'Delete'],
 ])
 
 const NEXT: Readonly<Record<TransportErrorKind, string>> = {

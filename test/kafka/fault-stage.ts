@@ -1,0 +1,78 @@
+/** What tests of faults do to a cluster beside the commands: records, rights, strangers, brokers that are none. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+import { sleep } from '../../model/clock.ts'
+import { asPartition, asTopic } from '../../model/position.ts'
+import { NO_HEADERS } from '../../model/record.ts'
+import { systemClock } from '../../runtime/system-clock.ts'
+import { openKafka } from '../../transport/kafka/open.ts'
+import { answer, bodyOf, FakeBroker } from '../transport/kafka/fake-broker.ts'
+import { PLAIN_USER } from './broker-properties.ts'
+import { kafkaProgram } from './program.ts'
+import { kafkaTool } from './tools.ts'
+
+const clock = systemClock()
+/** How long another program may take to start. */
+const START_MS = 60_000
+
+/** Puts a word into a partition of `words`. */
+export async function sendWord(brokers: string, word: string, partition: number): Promise<void> {
+  await using log = await openKafka({ brokers, clock })
+  await using producer = log.openProducer({})
+  await producer.init()
+  const bytes = Buffer.from(word)
+  const place = { topic: asTopic('words'), partition: asPartition(partition) }
+  producer.send({ ...place, key: bytes, value: bytes, timestamp: 1, headers: NO_HEADERS })
+  await producer.flush()
+}
+
+/** Lets the user without rights do something, by Kafka's own tool. */
+export async function allow(
+  brokers: string,
+  operations: string,
+  resource: readonly string[],
+): Promise<void> {
+  const to = ['--bootstrap-server', brokers, '--add', '--force']
+  const what = operations.split(' ').flatMap((operation) => ['--operation', operation])
+  const who = ['--allow-principal', `User:${PLAIN_USER.username}`]
+  await kafkaTool('org.apache.kafka.tools.AclCommand', ...to, ...who, ...what, ...resource)
+}
+
+/** Kafka's own consumer of `words` in a group, when it has joined. */
+export async function otherConsumer(brokers: string, group: string): Promise<ChildProcess> {
+  const program = join(await kafkaProgram('4.1.0'), '*')
+  const java = ['-Xmx128m', '-cp', program, 'org.apache.kafka.tools.consumer.ConsoleConsumer']
+  const consumed = ['--bootstrap-server', brokers, '--topic', 'words', '--group', group]
+  const consumer = spawn('java', [...java, ...consumed], { stdio: 'ignore' })
+  await using opened = await openKafka({ brokers, clock })
+  const end = clock.monotonic() + START_MS
+  while ((await opened.admin.describeGroup(group)).length === 0) {
+    if (clock.monotonic() > end) {
+      consumer.kill('SIGKILL')
+      throw new Error(`Kafka's consumer did not join ${group}`)
+    }
+    await sleep(clock, 200)
+  }
+  return consumer
+}
+
+/** A broker that knows requests in versions up to `most` only; with `knowsUs` false it does not even know our first question. */
+export async function oldBroker(most: number, knowsUs: boolean): Promise<FakeBroker> {
+  const keys = Array.from({ length: 60 }, (_, key) => key)
+  const young = bodyOf((to) => {
+    to.int16(0)
+    to.array(keys, (key) => to.int16(key).int16(0).int16(most).tags())
+    to.int32(0).tags()
+  })
+  const old = bodyOf((to) => {
+    to.int16(35).int32(keys.length)
+    for (const key of keys) to.int16(key).int16(0).int16(most)
+  }, false)
+  return await FakeBroker.raw((socket) => {
+    socket.on('data', (bytes: Buffer) => {
+      const correlationId = bytes.readInt32BE(8)
+      const asked = { key: 18, version: 3, correlationId, bytes, socket }
+      answer(asked, knowsUs ? young : old, { plain: true })
+    })
+  })
+}
