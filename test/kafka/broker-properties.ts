@@ -9,6 +9,7 @@ export interface NodePorts {
   readonly plain: number
   readonly controller: number
   readonly secure: number
+  readonly mutual: number
 }
 
 /** Who may do everything, over SASL_SSL with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. */
@@ -30,7 +31,9 @@ interface Place {
 export function nodeProperties(place: Place): Readonly<Record<string, string>> {
   const { node, all, secure } = place
   const plain = `PLAINTEXT://127.0.0.1:${node.ports.plain}`
-  const shown = secure ? `${plain},SASL_SSL://127.0.0.1:${node.ports.secure}` : plain
+  const { ports } = node
+  const more = `SASL_SSL://127.0.0.1:${ports.secure},SSL://127.0.0.1:${ports.mutual}`
+  const shown = secure ? `${plain},${more}` : plain
   const replicas = String(all.length)
   return {
     'process.roles': 'broker,controller',
@@ -41,7 +44,8 @@ export function nodeProperties(place: Place): Readonly<Record<string, string>> {
     listeners: `${shown},CONTROLLER://127.0.0.1:${node.ports.controller}`,
     'advertised.listeners': shown,
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL',
+    'listener.security.protocol.map':
+      'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL',
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': join(node.home, 'data'),
     'default.replication.factor': replicas,
@@ -83,16 +87,21 @@ export function scramArguments(): readonly string[] {
   )
 }
 
-/** Makes a key and a certificate for 127.0.0.1 and localhost that signs itself; returns the certificate. */
-export async function writeCertificate(folder: string): Promise<string> {
+/** Makes a key and a certificate for 127.0.0.1 and localhost that signs itself. */
+export async function writeCertificate(
+  folder: string,
+): Promise<{ readonly certificate: string; readonly key: string }> {
   const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
   const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost'
   const subject = ['-subj', '/CN=localhost', '-addext', names, '-days', '30']
   const files = ['-keyout', key, '-out', certificate]
   await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...subject, ...files])
-  const text = await readFile(certificate, 'utf8')
-  await writeFile(join(folder, 'keystore.pem'), (await readFile(key, 'utf8')) + text)
-  return text
+  const written = {
+    certificate: await readFile(certificate, 'utf8'),
+    key: await readFile(key, 'utf8'),
+  }
+  await writeFile(join(folder, 'keystore.pem'), written.key + written.certificate)
+  return written
 }
 
 function security({ folder }: Place): Readonly<Record<string, string>> {
@@ -104,6 +113,10 @@ function security({ folder }: Place): Readonly<Record<string, string>> {
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
     'ssl.keystore.type': 'PEM',
     'ssl.keystore.location': join(folder, 'keystore.pem'),
+    // A client that shows the broker's own certificate is let in, under its name.
+    'ssl.truststore.type': 'PEM',
+    'ssl.truststore.location': join(folder, 'certificate.pem'),
+    'listener.name.ssl.ssl.client.auth': 'required',
     [of('plain')]: `${login}.plain.PlainLoginModule required ${users.join(' ')};`,
     [of('scram-sha-256')]: scram,
     [of('scram-sha-512')]: scram,
@@ -111,6 +124,6 @@ function security({ folder }: Place): Readonly<Record<string, string>> {
     [of('oauthbearer')]:
       `${login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";`,
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-    'super.users': `User:ANONYMOUS;User:${SUPER_USER.username}`,
+    'super.users': `User:ANONYMOUS;User:CN=localhost;User:${SUPER_USER.username}`,
   }
 }

@@ -45,13 +45,23 @@ export class TestCluster implements AsyncDisposable {
   readonly secureBrokers: readonly string[]
   /** The certificate, PEM, that signs the SASL_SSL listeners. */
   readonly ca: string
+  /** The key of that certificate, with which a client shows it at `mutualBrokers`. */
+  readonly key: string
+  /** The same of the listeners of TLS that want a client's certificate. */
+  readonly mutualBrokers: readonly string[]
   readonly nodes: readonly BrokerNode[]
   readonly #folder: string
 
-  private constructor(folder: string, nodes: readonly BrokerNode[], ca: string) {
+  private constructor(
+    folder: string,
+    nodes: readonly BrokerNode[],
+    { certificate: ca, key }: { readonly certificate: string; readonly key: string },
+  ) {
     this.#folder = folder
     this.nodes = nodes
     this.ca = ca
+    this.key = key
+    this.mutualBrokers = ca === '' ? [] : nodes.map(({ ports }) => `127.0.0.1:${ports.mutual}`)
     this.brokers = nodes.map(({ ports }) => `127.0.0.1:${ports.plain}`)
     this.secureBrokers = ca === '' ? [] : nodes.map(({ ports }) => `127.0.0.1:${ports.secure}`)
   }
@@ -62,13 +72,13 @@ export class TestCluster implements AsyncDisposable {
     const folder = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
     const ports = await freePorts(options.nodes ?? 1)
     const secure = options.secure === true
-    const ca = secure ? await writeCertificate(folder) : ''
+    const pair = secure ? await writeCertificate(folder) : { certificate: '', key: '' }
     const clusterId = randomBytes(16).toString('base64url')
     const nodes = ports.map((own, at) => {
       const home = join(folder, `node-${at + 1}`)
       return new BrokerNode({ id: at + 1, ports: own, home, program })
     })
-    const cluster = new TestCluster(folder, nodes, ca)
+    const cluster = new TestCluster(folder, nodes, pair)
     try {
       await Promise.all(
         nodes.map(async (node) => {
@@ -220,7 +230,8 @@ async function freePorts(nodes: number): Promise<readonly NodePorts[]> {
   }
   const ports: NodePorts[] = []
   for (let node = 0; node < nodes; node += 1) {
-    ports.push({ plain: await one(), controller: await one(), secure: await one() })
+    const [plain, controller] = [await one(), await one()]
+    ports.push({ plain, controller, secure: await one(), mutual: await one() })
   }
   await Promise.all(
     held.map(async (server) => {

@@ -95,6 +95,15 @@ describe('TLS', () => {
     expect(await topicsSeenBy({ tls: anyName, sasl: scram })).toBeGreaterThanOrEqual(0)
   })
 
+  test('that wants a certificate of the client takes it, and says so where none comes', async () => {
+    const mutual = addressesOf(brokers.mutualBrokers)
+    const shown = { ...tls(), cert: brokers.ca, key: brokers.key }
+    expect(await topicsSeenBy({ brokers: mutual, tls: shown })).toBeGreaterThanOrEqual(0)
+    await expect(topicsSeenBy({ brokers: mutual, tls: tls() })).rejects.toMatchObject(
+      fatal(/certificate/),
+    )
+  })
+
   test('at a port without it', async () => {
     const plain = addressesOf(brokers.brokers)
     await expect(topicsSeenBy({ brokers: plain, tls: tls() })).rejects.toMatchObject({
