@@ -5,6 +5,8 @@ import type { Schedule, Trouble, TroubleKind } from './schedule.ts'
 
 /** How long a process that came back may take to have tasks before others are troubled again. */
 const RUNS_MS = 10_000
+/** How long a holder of the log is looked for that may be killed. */
+const HOLDER_MS = 3_000
 /** How long a broker that came back is left alone, so that something happens between its deaths. */
 const BROKER_REST_MS = 15_000
 /** Pauses are so many times as long while the broker is away: who cannot work has little to lose. */
@@ -88,14 +90,24 @@ export class Troublemaker {
   }
 
   async #victimOf({ kind }: Trouble): Promise<ChaosProcess | TroubledBroker | undefined> {
-    const { processes, broker, schedule, holder } = this.#parts
+    const { processes, broker, schedule } = this.#parts
     if (kind.endsWith('broker')) return broker
-    if (kind === 'kill holder') {
-      const pid = await holder()
-      return processes.find((each) => each.pid !== undefined && each.pid === pid)
-    }
+    if (kind === 'kill holder') return await this.#holder()
     const idle = processes.filter((each) => !this.#busy.has(each))
     return idle.length === 0 ? undefined : schedule.pick(idle)
+  }
+
+  /** The process that holds the log and has no trouble yet; after a death it takes a moment to find one. */
+  async #holder(): Promise<ChaosProcess | undefined> {
+    const { processes, holder, clock } = this.#parts
+    const deadline = clock.monotonic() + HOLDER_MS
+    while (clock.monotonic() < deadline) {
+      const pid = await holder()
+      const found = processes.find((each) => pid !== undefined && each.pid === pid)
+      if (found !== undefined && !this.#busy.has(found)) return found
+      await sleep(clock, 50)
+    }
+    return undefined
   }
 
   async #troubleProcess(process: ChaosProcess, trouble: Trouble): Promise<void> {
