@@ -43,8 +43,11 @@ export class FakeCoordinator {
     return this.#state !== 'ending' && this.#state !== 'ongoing'
   }
 
-  has(name: string): boolean {
-    return this.#state === 'ongoing' && this.#participants.has(name)
+  /** Whether a batch of this epoch may get into the transaction: brokers since 3.6 ask before they take one. */
+  verify(identity: ProducerIdentity, name: string): number {
+    if (identity.producerEpoch !== this.#epoch) return CODE.invalidProducerEpoch
+    const isIn = this.#state === 'ongoing' && this.#participants.has(name)
+    return isIn ? CODE.none : CODE.invalidTxnState
   }
 
   init(expected: ProducerIdentity, timeoutMs: number): ProducerIdentity | number {

@@ -240,7 +240,7 @@ export class FaultyCluster {
   ): number {
     const coordinator = this.#coordinator(transactionalId)
     if (coordinator.version === 2) return coordinator.add(identity, name, this.#marker(name))
-    return coordinator.has(name) ? CODE.none : CODE.invalidTxnState
+    return coordinator.verify(identity, name)
   }
 
   #marker(name: string) {
@@ -341,8 +341,9 @@ export class FaultyCluster {
       of.map(({ partition, offset }) => {
         const name = `${groupId} ${topic}[${partition}]`
         if (code !== 0) return { topic, partition, errorCode: code }
-        if (coordinator.version === 1 && !coordinator.has(`group ${groupId}`)) {
-          return { topic, partition, errorCode: CODE.invalidTxnState }
+        if (coordinator.version === 1) {
+          const verified = coordinator.verify(request, `group ${groupId}`)
+          if (verified !== CODE.none) return { topic, partition, errorCode: verified }
         }
         const errorCode = coordinator.add(request, name, ({ isCommit }) => {
           if (isCommit) this.offsets.set(name, offset)
