@@ -45,7 +45,7 @@ export const resetCommand = defineCommand({
     to: withDefault(
       target,
       'earliest',
-      'where it begins: earliest, latest, or a time with its zone',
+      'where it begins: earliest, latest or a time with its zone',
     ),
     'old-topics': flag(
       'also delete changelogs and repartition topics that it does not use any more',
