@@ -56,7 +56,7 @@ export async function openLevelDatabase(
     await mkdir(dirname(folder), { recursive: true })
     // One folder alone, for a recursive mkdir never returns where the file system answers "no such
     // folder" instead of "forbidden", and LevelDB's binding makes one.
-    if (!(await exists(folder))) await mkdir(folder)
+    if (!(await exists(folder))) await mkdir(folder).catch(unlessThere)
     if (isMarkedDamaged(folder)) return await replace(folder, options)
     try {
       return { database: await open(folder, options) }
@@ -67,6 +67,11 @@ export async function openLevelDatabase(
   } catch (error) {
     throw stateError(error, folder)
   }
+}
+
+/** Who opens at the same time may have made the folder; the lock tells the two apart. */
+function unlessThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error
 }
 
 async function replace(folder: string, options: LevelDatabaseOptions): Promise<OpenedDatabase> {

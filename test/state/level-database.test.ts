@@ -31,6 +31,17 @@ describe('a LevelDB folder', () => {
       place: folder,
     })
   })
+  test('that two open at once has one holder, and the other is told so', async () => {
+    const folder = join(await temporaryFolder(), 'both')
+    const opened = await Promise.allSettled([openLevelDatabase(folder), openLevelDatabase(folder)])
+    const codes = opened.map((one) => {
+      return one.status === 'fulfilled' ? 'open' : (one.reason as { code: string }).code
+    })
+    expect(codes.toSorted()).toEqual(['MILLRACE_STATE_IN_USE', 'open'])
+    for (const one of opened) {
+      if (one.status === 'fulfilled') await one.value.database[Symbol.asyncDispose]()
+    }
+  })
   test('whose parent is a file is refused with place and remedy', async () => {
     const parent = join(await temporaryFolder(), 'file')
     await writeFile(parent, '')
