@@ -40,7 +40,8 @@ const app = streams(chaosPipeline(), {
 })
 process.once('SIGTERM', () => void app.close().catch(() => {}))
 try {
-  await app.start()
+  // What it failed of is told by its end, whenever that was.
+  await app.start().catch(() => {})
   await app.closed
 } catch (error) {
   say({ kind: 'failed', error })

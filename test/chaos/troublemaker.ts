@@ -9,6 +9,9 @@ const RUNS_MS = 10_000
 const HOLDER_MS = 3_000
 /** How long a broker that came back is left alone, so that something happens between its deaths. */
 const BROKER_REST_MS = 15_000
+/** After so many troubles the group is left alone until all of it works, or this long. */
+const TROUBLES_IN_A_ROW = 5
+const WORK_MS = 30_000
 /** Pauses are so many times as long while the broker is away: who cannot work has little to lose. */
 const PATIENCE = 4
 
@@ -60,12 +63,22 @@ export class Troublemaker {
   /** Resolves when the signal has aborted and everything is started again. Rejects with what could not be. */
   async run(signal: AbortSignal): Promise<void> {
     const { schedule, clock } = this.#parts
-    while (!signal.aborted) {
+    for (let made = 1; !signal.aborted; made += 1) {
       await this.#begin(schedule.next())
+      if (made % TROUBLES_IN_A_ROW === 0) await this.#letWork()
       const pauseMs = schedule.pauseMs() * (this.#brokerIsAway ? PATIENCE : 1)
       await Promise.race([sleep(clock, pauseMs, signal).catch(() => {}), this.#failed.promise])
     }
     await Promise.all(this.#running)
+  }
+
+  /** Waits until every process has started its tasks: on a busy machine all would die before they own anything. */
+  async #letWork(): Promise<void> {
+    const { processes } = this.#parts
+    await Promise.race([
+      Promise.all(processes.map((each) => each.runs(WORK_MS))),
+      this.#failed.promise,
+    ])
   }
 
   /** Begins it, unless whom it is meant for has trouble already. */
