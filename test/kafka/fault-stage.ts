@@ -15,14 +15,14 @@ const clock = systemClock()
 /** How long another program may take to start. */
 const START_MS = 60_000
 
-/** Puts a word into a partition of `words`. */
+/** Puts a word into a partition of `words`. With times of now: what is older than its retention goes while it is read. */
 export async function sendWord(brokers: string, word: string, partition: number): Promise<void> {
   await using log = await openKafka({ brokers, clock })
   await using producer = log.openProducer({})
   await producer.init()
   const bytes = Buffer.from(word)
   const place = { topic: asTopic('words'), partition: asPartition(partition) }
-  producer.send({ ...place, key: bytes, value: bytes, timestamp: 1, headers: NO_HEADERS })
+  producer.send({ ...place, key: bytes, value: bytes, timestamp: clock.now(), headers: NO_HEADERS })
   await producer.flush()
 }
 
