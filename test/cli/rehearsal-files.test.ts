@@ -142,7 +142,10 @@ describe('the folder of the demo', () => {
     await cp(join(place('undisturbed'), 'clips'), join(dir, 'clips'), { recursive: true })
     const first = start(['demo', '--dir', dir, '--json', ...DEMO])
     await first.says(/"event":"ingested"/)
+    // It stands still while it is met, or it might be done before.
+    first.child.kill('SIGSTOP')
     const second = await millrace(['demo', '--dir', dir, ...DEMO])
+    first.child.kill('SIGCONT')
     expect(second.stderr).toMatch(/^millrace: .*\[MILLRACE_LOG_IN_USE\]$/m)
     expect(second.stderr).toContain(String(first.child.pid))
     expect(second).toMatchObject({ code: 5, stdout: '' })

@@ -12,6 +12,8 @@ import { GROUP, INPUT, PARTITIONS, randomFrom, TOPIC } from './embedded-writer-s
 
 const KILLS_PER_LOG = 25
 const LONGEST_LIFE_MS = 150
+/** Below how many lines of a writer its time is not counted: on a busy machine it would come to nothing. */
+const LEAST_LINES = 6
 const WRITER = fileURLToPath(new URL('./embedded-writer.ts', import.meta.url))
 
 const root = await mkdtemp(join(tmpdir(), 'millrace-kill-'))
@@ -27,8 +29,11 @@ for (const lane of [1, 2]) {
       const folder = join(root, `lane-${lane}`)
       const written = new Written()
       for (let kill = 0; kill < KILLS_PER_LOG; kill += 1) {
-        const lifeMs = random() * LONGEST_LIFE_MS
-        const lines = await liveAndDie(folder, seed + lane * 1_000 + kill, lifeMs)
+        const life = {
+          leastLines: Math.floor(random() * LEAST_LINES),
+          longerMs: random() * LONGEST_LIFE_MS,
+        }
+        const lines = await liveAndDie(folder, seed + lane * 1_000 + kill, life)
         for (const line of lines) written.acknowledge(line)
         await using log = await openEmbeddedLog({ folder, clock: systemClock() })
         if ((await log.admin.describeTopics([TOPIC])).length === 0) continue
@@ -87,7 +92,11 @@ class Written {
 }
 
 /** Runs the writer until it is killed; returns the whole lines that it wrote. */
-async function liveAndDie(folder: string, writerSeed: number, lifeMs: number): Promise<string[]> {
+async function liveAndDie(
+  folder: string,
+  writerSeed: number,
+  { leastLines, longerMs }: { readonly leastLines: number; readonly longerMs: number },
+): Promise<string[]> {
   const child = spawn(process.execPath, [WRITER, folder, String(writerSeed)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'compiled') },
@@ -96,8 +105,11 @@ async function liveAndDie(folder: string, writerSeed: number, lifeMs: number): P
   let problems = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (problems += text))
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const [before, after] = [linesOf(out), linesOf(out + text)]
     // Its life counts from here: how long node takes to start is not the point.
-    if (out === '') systemClock().timer(lifeMs, () => child.kill('SIGKILL'))
+    if ((out === '' || before < leastLines) && after >= leastLines) {
+      systemClock().timer(longerMs, () => child.kill('SIGKILL'))
+    }
     out += text
   })
   const signal = await new Promise((resolve) => {
@@ -105,6 +117,10 @@ async function liveAndDie(folder: string, writerSeed: number, lifeMs: number): P
   })
   expect(signal, problems).toBe('SIGKILL')
   return out.split('\n').slice(0, -1)
+}
+
+function linesOf(text: string): number {
+  return text.split('\n').length - 1
 }
 
 /** The keys of the committed records from `positions` on, which move to the ends. */
