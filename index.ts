@@ -49,16 +49,16 @@ export type {
 } from './transport/embedded/limits.ts'
 export { TransportError, type TransportErrorKind } from './transport/errors.ts'
 export type { Compression } from './transport/kafka/codecs.ts'
-export type { FetchLimits } from './transport/kafka/fetch-limits.ts'
+export type { FetchLimits } from './transport/kafka/reader/fetch-limits.ts'
 export {
   readKafkaOptions,
   type KafkaOptions,
   type OptionSources,
-} from './transport/kafka/kafka-options.ts'
+} from './transport/kafka/options/kafka-options.ts'
 export type { KafkaLimits } from './transport/kafka/limits.ts'
 export { openKafka } from './transport/kafka/open.ts'
-export type { ProducerLimits } from './transport/kafka/producer-limits.ts'
-export type { KafkaSasl, KafkaTls } from './transport/kafka/security.ts'
+export type { ProducerLimits } from './transport/kafka/producer/producer-limits.ts'
+export type { KafkaSasl, KafkaTls } from './transport/kafka/options/security.ts'
 export type {
   Assigned,
   Assignor,

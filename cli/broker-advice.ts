@@ -3,7 +3,7 @@
  * where 10 MiB can get stuck three are the brokers': what a request may hold (which stops everything),
  * what topics take that do not say it themselves, and what replicas fetch at a time (which slows them).
  */
-import type { BrokerSettings } from '../transport/kafka/broker-settings.ts'
+import type { BrokerSettings } from '../transport/kafka/options/broker-settings.ts'
 import { brokersLine, type CommandStyle } from './topic-commands.ts'
 
 const LARGEST_REQUEST = 'socket.request.max.bytes'

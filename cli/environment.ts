@@ -3,7 +3,7 @@
 /** Names and values, for instance `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The variables that commands read; MILLRACE_KAFKA_… besides are settings of Kafka (transport/kafka/kafka-options.ts). */
+/** The variables that commands read; MILLRACE_KAFKA_… besides are settings of Kafka (transport/kafka/options/kafka-options.ts). */
 export interface Variables {
   readonly MILLRACE_EMBEDDED: string | undefined
   readonly MILLRACE_BROKERS: string | undefined

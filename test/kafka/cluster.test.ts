@@ -2,7 +2,7 @@ import { afterAll, expect, inject, test } from 'vitest'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { asPartition, asTopic } from '../../model/position.ts'
 import { CREATE_TOPICS } from '../../transport/kafka/api/create-topics.ts'
-import { KafkaCluster } from '../../transport/kafka/cluster.ts'
+import { KafkaCluster } from '../../transport/kafka/cluster/cluster.ts'
 import { addressesOf } from './addresses.ts'
 
 const clock = systemClock()

@@ -2,7 +2,7 @@
 import { systemClock } from '../../runtime/system-clock.ts'
 import { GroupWorld } from '../../transport/conformance-group-world.ts'
 import { World } from '../../transport/conformance-world.ts'
-import { KafkaCluster } from '../../transport/kafka/cluster.ts'
+import { KafkaCluster } from '../../transport/kafka/cluster/cluster.ts'
 import { KafkaTransport } from '../../transport/kafka/kafka-transport.ts'
 import type { KafkaLimits } from '../../transport/kafka/limits.ts'
 import type { Transport } from '../../transport/transport.ts'

@@ -5,8 +5,8 @@
  */
 import { sleep } from '../../model/clock.ts'
 import type { Api } from '../../transport/kafka/api/api.ts'
-import { KafkaCluster } from '../../transport/kafka/cluster.ts'
-import { parseBrokers, type KafkaOptions } from '../../transport/kafka/kafka-options.ts'
+import { KafkaCluster } from '../../transport/kafka/cluster/cluster.ts'
+import { parseBrokers, type KafkaOptions } from '../../transport/kafka/options/kafka-options.ts'
 import { KafkaTransport } from '../../transport/kafka/kafka-transport.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import type { Producer, ProducerOptions, Transport } from '../../transport/transport.ts'

@@ -32,7 +32,7 @@ const DOORS: ReadonlyMap<string, { readonly rank: number; readonly closed: reado
 const PACKAGES: ReadonlyMap<string, RegExp> = new Map([
   ['avsc', /^serdes\/avro[a-z-]*\.ts$/],
   ['level', /^(state\/level-database\.ts|transport\/embedded\/[a-z-]+\.ts)$/],
-  ['kafkajs', /^transport\/kafka\/kafkajs-connection\.ts$/],
+  ['kafkajs', /^transport\/kafka\/cluster\/kafkajs-connection\.ts$/],
   ['lz4-napi', /^transport\/kafka\/codecs\.ts$/],
   ['snappy', /^transport\/kafka\/codecs\.ts$/],
   ['@node-rs/crc32', /^model\/crc32c\.ts$/],

@@ -9,14 +9,14 @@ import type {
   ReaderOptions,
   Transport,
 } from '../transport.ts'
-import { KafkaAdmin } from './admin.ts'
-import type { KafkaCluster } from './cluster.ts'
+import { KafkaAdmin } from './admin/admin.ts'
+import type { KafkaCluster } from './cluster/cluster.ts'
 import type { Compression } from './codecs.ts'
-import type { FetchLimits } from './fetch-limits.ts'
-import { openKafkaMembership } from './kafka-membership.ts'
-import { KafkaReader } from './kafka-reader.ts'
-import { openKafkaProducer } from './open-producer.ts'
-import type { ProducerLimits } from './producer-limits.ts'
+import type { FetchLimits } from './reader/fetch-limits.ts'
+import { openKafkaMembership } from './group/kafka-membership.ts'
+import { KafkaReader } from './reader/kafka-reader.ts'
+import { openKafkaProducer } from './producer/open-producer.ts'
+import type { ProducerLimits } from './producer/producer-limits.ts'
 
 /** What holds for all that is opened from one transport. */
 export interface KafkaTransportParts {

@@ -10,9 +10,9 @@ import { METADATA } from './api/metadata.ts'
 import { OFFSET_FETCH } from './api/offset-fetch.ts'
 import { PRODUCE } from './api/produce.ts'
 import { TXN_OFFSET_COMMIT } from './api/txn-offset-commit.ts'
-import type { BrokerAbilities } from './broker-abilities.ts'
-import { KafkaCluster } from './cluster.ts'
-import { parseBrokers, type KafkaOptions } from './kafka-options.ts'
+import type { BrokerAbilities } from './cluster/broker-abilities.ts'
+import { KafkaCluster } from './cluster/cluster.ts'
+import { parseBrokers, type KafkaOptions } from './options/kafka-options.ts'
 import { KafkaTransport } from './kafka-transport.ts'
 
 /**

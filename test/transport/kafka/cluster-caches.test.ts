@@ -4,10 +4,13 @@ import { systemClock } from '../../../runtime/system-clock.ts'
 import { TransportError } from '../../../transport/errors.ts'
 import type { FindCoordinatorResponse } from '../../../transport/kafka/api/find-coordinator.ts'
 import type { MetadataResponse, TopicMetadata } from '../../../transport/kafka/api/metadata.ts'
-import { CoordinatorCache } from '../../../transport/kafka/coordinator-cache.ts'
+import { CoordinatorCache } from '../../../transport/kafka/cluster/coordinator-cache.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
 import { KAFKA_LIMITS } from '../../../transport/kafka/limits.ts'
-import { MetadataCache, type AskAnyBroker } from '../../../transport/kafka/metadata-cache.ts'
+import {
+  MetadataCache,
+  type AskAnyBroker,
+} from '../../../transport/kafka/cluster/metadata-cache.ts'
 
 const clock = systemClock()
 const limits = { ...KAFKA_LIMITS, retryMinMs: 1, retryMaxMs: 2, unknownTopicPatienceMs: 20 }

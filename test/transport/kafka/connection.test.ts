@@ -4,7 +4,7 @@ import { HEARTBEAT } from '../../../transport/kafka/api/heartbeat.ts'
 import {
   BrokerConnection,
   type ConnectionSetting,
-} from '../../../transport/kafka/broker-connection.ts'
+} from '../../../transport/kafka/cluster/broker-connection.ts'
 import { KAFKA_LIMITS } from '../../../transport/kafka/limits.ts'
 import { answer, bodyOf, FakeBroker, type Asked } from './fake-broker.ts'
 

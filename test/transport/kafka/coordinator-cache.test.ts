@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { SimulatedClock } from '../../../testing/simulated-clock.ts'
-import { CoordinatorCache } from '../../../transport/kafka/coordinator-cache.ts'
+import { CoordinatorCache } from '../../../transport/kafka/cluster/coordinator-cache.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
 import { KAFKA_LIMITS } from '../../../transport/kafka/limits.ts'
-import type { AskAnyBroker } from '../../../transport/kafka/metadata-cache.ts'
+import type { AskAnyBroker } from '../../../transport/kafka/cluster/metadata-cache.ts'
 
 const GROUP = { kind: 'group', key: 'g' } as const
 

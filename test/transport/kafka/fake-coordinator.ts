@@ -4,8 +4,8 @@
  * in any case, and the markers are written a while after the answer.
  */
 import { CODE } from '../../../transport/kafka/error-codes.ts'
-import type { TransactionVersion } from '../../../transport/kafka/cluster.ts'
-import type { ProducerIdentity } from '../../../transport/kafka/producer-identity.ts'
+import type { TransactionVersion } from '../../../transport/kafka/cluster/cluster.ts'
+import type { ProducerIdentity } from '../../../transport/kafka/producer/producer-identity.ts'
 import type { Clock, Timer } from '../../../model/clock.ts'
 
 /** Something that belongs to a transaction and hears of its end. */

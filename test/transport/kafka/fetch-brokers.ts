@@ -22,12 +22,12 @@ import type {
   OffsetForLeaderEpochRequest,
   OffsetForLeaderEpochResponse,
 } from '../../../transport/kafka/api/offset-for-leader-epoch.ts'
-import type { RequestOptions } from '../../../transport/kafka/broker-connection.ts'
+import type { RequestOptions } from '../../../transport/kafka/cluster/broker-connection.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
-import type { FetchCluster, FetchLane } from '../../../transport/kafka/fetch-cluster.ts'
-import type { AskedPartition } from '../../../transport/kafka/fetch-session.ts'
+import type { FetchCluster, FetchLane } from '../../../transport/kafka/reader/fetch-cluster.ts'
+import type { AskedPartition } from '../../../transport/kafka/reader/fetch-session.ts'
 import { brokerUnreachable } from '../../../transport/kafka/kafka-errors.ts'
-import type { PartitionLeader } from '../../../transport/kafka/metadata-cache.ts'
+import type { PartitionLeader } from '../../../transport/kafka/cluster/metadata-cache.ts'
 import { unknownPartition } from '../../../transport/log-errors.ts'
 import type { FetchLog } from './fetch-log.ts'
 

@@ -7,7 +7,7 @@ import { RecordBatchBuilder, placeBatch } from '../../../transport/record-batch-
 import { TransactionIndex, type AbortedTransaction } from '../../../transport/read-committed.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
 import type { FetchedPartition } from '../../../transport/kafka/api/fetch.ts'
-import type { AskedPartition } from '../../../transport/kafka/fetch-session.ts'
+import type { AskedPartition } from '../../../transport/kafka/reader/fetch-session.ts'
 import { compress, COMPRESSION_ID, type Compression } from '../../../transport/kafka/codecs.ts'
 
 interface StoredBatch {

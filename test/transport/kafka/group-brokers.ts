@@ -27,7 +27,7 @@ import {
   type SyncGroupResponse,
 } from '../../../transport/kafka/api/sync-group.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
-import type { GroupLink, GroupRequestOptions } from '../../../transport/kafka/group-link.ts'
+import type { GroupLink, GroupRequestOptions } from '../../../transport/kafka/group/group-link.ts'
 import { brokerUnreachable, requestTimedOut } from '../../../transport/kafka/kafka-errors.ts'
 import type { Line } from '../../../transport/memory/faults.ts'
 

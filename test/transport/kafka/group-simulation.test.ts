@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { KafkaCoordinator } from '../../../transport/kafka/kafka-coordinator.ts'
+import { KafkaCoordinator } from '../../../transport/kafka/group/kafka-coordinator.ts'
 import { simulateGroup } from '../group-simulation.ts'
 import type { WayToCoordinator } from '../group-world.ts'
 import { groupBrokersLink, MovingGroup } from './group-brokers.ts'

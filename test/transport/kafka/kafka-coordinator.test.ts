@@ -6,12 +6,12 @@ import type {
   GroupLane,
   GroupLink,
   GroupRequestOptions,
-} from '../../../transport/kafka/group-link.ts'
+} from '../../../transport/kafka/group/group-link.ts'
 import {
   GOODBYE_DEADLINE_MS,
   HEARTBEATS_PER_SESSION,
   KafkaCoordinator,
-} from '../../../transport/kafka/kafka-coordinator.ts'
+} from '../../../transport/kafka/group/kafka-coordinator.ts'
 import { brokerUnreachable, requestTimedOut } from '../../../transport/kafka/kafka-errors.ts'
 
 const REQUEST_DEADLINE_MS = 30_000

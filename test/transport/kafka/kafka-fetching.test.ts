@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { AskedPartition } from '../../../transport/kafka/fetch-session.ts'
-import { FetchSession } from '../../../transport/kafka/fetch-session.ts'
+import type { AskedPartition } from '../../../transport/kafka/reader/fetch-session.ts'
+import { FetchSession } from '../../../transport/kafka/reader/fetch-session.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
-import { FETCH_LIMITS } from '../../../transport/kafka/fetch-limits.ts'
-import { ResponseBuffers } from '../../../transport/kafka/response-buffers.ts'
+import { FETCH_LIMITS } from '../../../transport/kafka/reader/fetch-limits.ts'
+import { ResponseBuffers } from '../../../transport/kafka/reader/response-buffers.ts'
 import { at, ReaderWorld, valuesOf } from './reader-world.ts'
 
 const {

@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { asOffset, asPartition } from '../../../model/position.ts'
-import { KafkaReader } from '../../../transport/kafka/kafka-reader.ts'
+import { KafkaReader } from '../../../transport/kafka/reader/kafka-reader.ts'
 import type { Cursor, FetchedBatch, Reader } from '../../../transport/transport.ts'
 import { SeededRandom } from '../../../testing/seeded-random.ts'
 import { SimulatedClock } from '../../../testing/simulated-clock.ts'

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { asTopic } from '../../../model/position.ts'
 import { AT } from '../../../transport/record-batch.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
-import { FETCH_LIMITS } from '../../../transport/kafka/fetch-limits.ts'
+import { FETCH_LIMITS } from '../../../transport/kafka/reader/fetch-limits.ts'
 import { at, ReaderWorld, valuesOf } from './reader-world.ts'
 
 const { maxWaitMs, unknownTopicMs, retryMaxMs } = FETCH_LIMITS

@@ -9,9 +9,9 @@ import {
   parseBrokers,
   readKafkaOptions,
   type KafkaOptions,
-} from '../../../transport/kafka/kafka-options.ts'
-import { clientCredentials } from '../../../transport/kafka/oauth-token.ts'
-import { parseProperties } from '../../../transport/kafka/properties-file.ts'
+} from '../../../transport/kafka/options/kafka-options.ts'
+import { clientCredentials } from '../../../transport/kafka/options/oauth-token.ts'
+import { parseProperties } from '../../../transport/kafka/options/properties-file.ts'
 
 const clock = systemClock()
 const folder = await mkdtemp(join(tmpdir(), 'millrace-options-'))

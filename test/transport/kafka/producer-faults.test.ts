@@ -5,8 +5,8 @@
 import { describe, expect, it } from 'vitest'
 import { isMillraceError } from '../../../model/errors.ts'
 import { TransportError } from '../../../transport/errors.ts'
-import type { TransactionVersion } from '../../../transport/kafka/cluster.ts'
-import type { KafkaProducer } from '../../../transport/kafka/kafka-producer.ts'
+import type { TransactionVersion } from '../../../transport/kafka/cluster/cluster.ts'
+import type { KafkaProducer } from '../../../transport/kafka/producer/kafka-producer.ts'
 import { offsetFor, ProducerWorld, recordFor } from './producer-world.ts'
 
 const PARTITIONS = 4

@@ -3,9 +3,12 @@ import { asOffset, asPartition, asTopic, type TopicPartition } from '../../../mo
 import { NO_HEADERS } from '../../../model/record.ts'
 import { SimulatedClock } from '../../../testing/simulated-clock.ts'
 import type { Compression } from '../../../transport/kafka/codecs.ts'
-import { KafkaProducer } from '../../../transport/kafka/kafka-producer.ts'
+import { KafkaProducer } from '../../../transport/kafka/producer/kafka-producer.ts'
 import { KAFKA_LIMITS } from '../../../transport/kafka/limits.ts'
-import { PRODUCER_LIMITS, type ProducerLimits } from '../../../transport/kafka/producer-limits.ts'
+import {
+  PRODUCER_LIMITS,
+  type ProducerLimits,
+} from '../../../transport/kafka/producer/producer-limits.ts'
 import type {
   CommittedOffset,
   ProducerOptions,

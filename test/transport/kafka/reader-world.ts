@@ -1,7 +1,10 @@
 /** What the scripted tests of the Kafka reader share: pretended brokers on a clock moved by hand. */
 import { asOffset, asPartition, asTopic, type PartitionOffset } from '../../../model/position.ts'
 import { handClock, type HandClock } from '../../../testing/hand-clock.ts'
-import { KafkaReader, type KafkaReaderOptions } from '../../../transport/kafka/kafka-reader.ts'
+import {
+  KafkaReader,
+  type KafkaReaderOptions,
+} from '../../../transport/kafka/reader/kafka-reader.ts'
 import type { Cursor, FetchedBatch } from '../../../transport/transport.ts'
 import { FetchBrokers } from './fetch-brokers.ts'
 import { FetchLog } from './fetch-log.ts'

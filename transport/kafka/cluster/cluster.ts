@@ -1,0 +1,224 @@
+/**
+ * A Kafka cluster as the rest of the adapter sees it: lanes of connections, who leads, who coordinates,
+ * and what its brokers can do. Producer, readers, memberships and admin stand on this.
+ */
+import { sleep, type Clock } from '../../../model/clock.ts'
+import { asError } from '../../../model/errors.ts'
+import type { BrokerAbilities } from './broker-abilities.ts'
+import type { BrokerConnection, RequestOptions } from './broker-connection.ts'
+import type { Api } from '../api/api.ts'
+import { CoordinatorCache, type Coordinated } from './coordinator-cache.ts'
+import { CODE } from '../error-codes.ts'
+import { clusterUnreachable, describeAddress, type Address } from '../kafka-errors.ts'
+import { Lane } from './lane.ts'
+import {
+  isRetriable,
+  KAFKA_LIMITS,
+  retryDelayMs,
+  withPatience,
+  type KafkaLimits,
+} from '../limits.ts'
+import { MetadataCache, type AskAnyBroker, type CallOptions } from './metadata-cache.ts'
+import type { KafkaSasl, KafkaTls } from '../options/security.ts'
+
+/** How a cluster is reached. */
+export interface ClusterOptions {
+  /** At least one that is up; the others are learned from it. */
+  readonly brokers: readonly Address[]
+  readonly clientId?: string
+  readonly tls?: KafkaTls | undefined
+  readonly sasl?: KafkaSasl | undefined
+  readonly limits?: Partial<KafkaLimits>
+  readonly clock: Clock
+}
+
+/** Version 1: partitions are added by request. Version 2: brokers do that, and every transaction has an epoch of its own. */
+export type TransactionVersion = 1 | 2
+
+/** A cluster, until it is closed; opening connects to nothing. */
+export class KafkaCluster implements AsyncDisposable {
+  readonly clock: Clock
+  readonly limits: KafkaLimits
+  readonly metadata: MetadataCache
+  readonly coordinators: CoordinatorCache
+  readonly #options: ClusterOptions
+  readonly #lanes = new Set<Lane>()
+  /** For questions about the cluster, and for Admin. */
+  readonly #control: Lane
+  /** The address that last gave no answer: a broker that is halted takes connections and says nothing, so it is tried last. */
+  #silent: string | undefined
+
+  constructor(options: ClusterOptions) {
+    this.#options = options
+    this.clock = options.clock
+    this.limits = { ...KAFKA_LIMITS, ...options.limits }
+    const ask: AskAnyBroker = async (question, given) => {
+      return await this.askAny(question, { ...given, tryMs: this.limits.questionDeadlineMs })
+    }
+    this.metadata = new MetadataCache(ask, this)
+    this.coordinators = new CoordinatorCache(ask, this)
+    this.#control = this.openLane('control')
+  }
+
+  /** Connections for one purpose and one owner, who closes them; the cluster does at its own end. */
+  openLane(purpose: string): Lane {
+    const { clock, limits } = this
+    const { clientId = 'millrace', tls, sasl } = this.#options
+    const addressOf = this.#addressOf.bind(this)
+    const lane = new Lane({ purpose, clientId, tls, sasl, clock, limits, addressOf })
+    this.#lanes.add(lane)
+    return lane
+  }
+
+  /** Closes a lane before the cluster's end. */
+  async closeLane(lane: Lane): Promise<void> {
+    this.#lanes.delete(lane)
+    await lane[Symbol.asyncDispose]()
+  }
+
+  /** Asks whichever broker answers, on the control lane, and tries others until the deadline. Rejects with the last error. */
+  async askAny<Q, R>(
+    question: readonly [Api<Q, R>, Q],
+    options: CallOptions & Pick<RequestOptions, 'version'> & { readonly tryMs?: number } = {},
+  ): Promise<R> {
+    const { deadlineMs = this.limits.callDeadlineMs, signal, tryMs = deadlineMs } = options
+    return await withPatience({ ...this.#patience, deadlineMs, signal }, (leftMs) =>
+      this.askAnyOnce(question, { ...options, deadlineMs: Math.min(leftMs, tryMs) }),
+    )
+  }
+
+  /** As `askAny`, for requests that may not be sent twice. */
+  async askAnyOnce<Q, R>(
+    [api, request]: readonly [Api<Q, R>, Q],
+    options: CallOptions & Pick<RequestOptions, 'version'> = {},
+  ): Promise<R> {
+    const connection = await this.#anyConnection(options.signal)
+    const { requestDeadlineMs } = this.limits
+    const deadlineMs = Math.min(options.deadlineMs ?? requestDeadlineMs, requestDeadlineMs)
+    try {
+      return await connection.request(api, request, { ...options, deadlineMs })
+    } catch (error) {
+      if (isRetriable(error)) this.#silent = describeAddress(connection.address)
+      throw error
+    }
+  }
+
+  /** Asks a node on the control lane; nothing is tried again. */
+  async ask<Q, R>(
+    node: number,
+    question: readonly [Api<Q, R>, Q],
+    options: RequestOptions = {},
+  ): Promise<R> {
+    return await this.#control.request(node, question, options)
+  }
+
+  /**
+   * Asks the coordinator on a lane, and again where it has moved, is loading or cannot be reached,
+   * until the deadline. `codeOf` reads from an answer the code that tells so; all other codes are
+   * the caller's to judge. For requests that may safely be sent twice.
+   */
+  async askCoordinator<Q, R>(
+    what: Coordinated,
+    question: readonly [Api<Q, R>, Q],
+    options: CallOptions &
+      Pick<RequestOptions, 'version'> & {
+        readonly lane?: Lane
+        readonly codeOf: (answer: R) => number
+      },
+  ): Promise<R> {
+    const { deadlineMs = this.limits.callDeadlineMs, signal, lane = this.#control } = options
+    const end = this.clock.monotonic() + deadlineMs
+    const attempt = async (leftMs: number): Promise<R> => {
+      const node = await this.coordinators.find(what, { deadlineMs: leftMs, signal })
+      try {
+        const own = Math.min(leftMs, this.limits.requestDeadlineMs)
+        return await lane.request(node, question, { ...options, deadlineMs: own })
+      } catch (error) {
+        if (isRetriable(error)) this.coordinators.forget(what)
+        throw error
+      }
+    }
+    for (let retry = 0; ; retry += 1) {
+      const leftMs = Math.max(1, end - this.clock.monotonic())
+      const last = await withPatience({ ...this.#patience, deadlineMs: leftMs, signal }, attempt)
+      const code = options.codeOf(last)
+      const isLoading = code === CODE.coordinatorLoadInProgress
+      if (!isLoading && !MOVED.has(code)) return last
+      if (!isLoading) this.coordinators.forget(what)
+      const delayMs = retryDelayMs(this.#patience, retry)
+      if (this.clock.monotonic() + delayMs >= end) return last
+      await sleep(this.clock, delayMs, signal)
+    }
+  }
+
+  /** What some broker can do: versions differ between brokers while a cluster is being upgraded. */
+  async abilities(options: CallOptions = {}): Promise<BrokerAbilities> {
+    const { deadlineMs = this.limits.callDeadlineMs, signal } = options
+    const connection = await withPatience({ ...this.#patience, deadlineMs, signal }, () =>
+      this.#anyConnection(signal),
+    )
+    return connection.abilities
+  }
+
+  /** Which transactions the whole cluster has: fixed by a feature that is raised once, after an upgrade. */
+  async transactionVersion(options: CallOptions = {}): Promise<TransactionVersion> {
+    const abilities = await this.abilities(options)
+    return abilities.feature('transaction.version') >= 2 ? 2 : 1
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const lanes = [...this.#lanes]
+    this.#lanes.clear()
+    await Promise.all(lanes.map((lane) => lane[Symbol.asyncDispose]()))
+  }
+
+  get #patience(): { readonly clock: Clock; readonly limits: KafkaLimits } {
+    return { clock: this.clock, limits: this.limits }
+  }
+
+  /** An open connection, or the first that opens: to a broker of the last metadata, else to one that was named. */
+  async #anyConnection(signal: AbortSignal | undefined): Promise<BrokerConnection> {
+    const open = await this.#control.anyOpen()
+    if (open !== undefined) return open
+    const failures: Error[] = []
+    for (const address of this.#candidates()) {
+      try {
+        return await this.#control.connectTo(address, signal)
+      } catch (error) {
+        // Another broker would say the same about certificates and passwords.
+        if (!isRetriable(error)) throw error
+        failures.push(asError(error))
+        this.#silent = describeAddress(address)
+      }
+    }
+    const [only] = failures
+    throw failures.length === 1 && only !== undefined ? only : clusterUnreachable(failures)
+  }
+
+  /** Each address once, known brokers before named ones, each kind in random order: not everybody asks the same broker. */
+  #candidates(): readonly Address[] {
+    const known = shuffled(this.clock, this.metadata.brokers)
+    const named = shuffled(this.clock, this.#options.brokers)
+    const all = [...known, ...named].map(({ host, port }) => ({ host, port }))
+    const once = new Map(all.map((address) => [describeAddress(address), address]))
+    const silent = this.#silent === undefined ? undefined : once.get(this.#silent)
+    if (silent === undefined) return [...once.values()]
+    return [...[...once.values()].filter((address) => address !== silent), silent]
+  }
+
+  async #addressOf(node: number, signal?: AbortSignal): Promise<Address | undefined> {
+    const known = this.metadata.broker(node)
+    if (known !== undefined) return known
+    await this.metadata.refresh([], { signal })
+    return this.metadata.broker(node)
+  }
+}
+
+const MOVED: ReadonlySet<number> = new Set([CODE.notCoordinator, CODE.coordinatorNotAvailable])
+
+function shuffled<T>(clock: Clock, items: readonly T[]): readonly T[] {
+  return items
+    .map((item) => ({ item, at: clock.random() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ item }) => item)
+}

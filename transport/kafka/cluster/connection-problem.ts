@@ -1,0 +1,76 @@
+/** Why a connection failed, in words with a remedy: from what the socket, TLS or SASL says. */
+import type { TransportError } from '../../errors.ts'
+import {
+  authenticationFailed,
+  brokerUnreachable,
+  tlsFailed,
+  type Address,
+} from '../kafka-errors.ts'
+import type { KafkaSasl, KafkaTls } from '../options/security.ts'
+
+/** What is asked of the connection that failed. */
+export interface Asked {
+  readonly tls: KafkaTls | undefined
+  readonly sasl: KafkaSasl | undefined
+  /** Whether TLS was still being agreed on. */
+  readonly isSecuring?: boolean
+}
+
+/** The error for a connection that ended; without `error` the broker closed it without a word. */
+export function connectionProblem(
+  at: Address,
+  asked: Asked,
+  error: (Error & { readonly code?: unknown }) | undefined,
+): TransportError {
+  if (error === undefined) {
+    return brokerUnreachable(at, asked.isSecuring === true ? NOT_YET_SECURE : closed(asked))
+  }
+  if (error.name === 'KafkaJSSASLAuthenticationError' || error.name.includes('SASL')) {
+    return authenticationFailed(at, error.message, error)
+  }
+  const code = typeof error.code === 'string' ? error.code : ''
+  const untrusted = CERTIFICATE[code]
+  if (untrusted !== undefined) return tlsFailed(at, untrusted, error)
+  if (/^(ERR_SSL|ERR_TLS|EPROTO)/.test(code)) {
+    const why = /wrong version number|packet length/i.test(error.message)
+      ? NO_TLS
+      : `${error.message}. Check the certificates and keys of both sides`
+    return tlsFailed(at, why, error)
+  }
+  if (error.message.includes('before secure TLS')) return brokerUnreachable(at, NOT_YET_SECURE)
+  return brokerUnreachable(at, NETWORK[code] ?? error.message, error)
+}
+
+function closed({ tls, sasl }: Asked): string {
+  const also = sasl === undefined ? ', as one does that wants SASL or TLS' : ''
+  return `it closed the connection${tls === undefined ? also : ''}`
+}
+
+const NO_TLS = 'it speaks no TLS on this port. Use a port with TLS, or leave TLS out'
+// A broker that is being stopped does the same: no reason to give up for good.
+const NOT_YET_SECURE =
+  'it closed the connection before TLS was agreed on, as a port without TLS does'
+const AUTHORITY =
+  'nobody whom this side trusts signed its certificate. Name the authority in tls.ca'
+const CERTIFICATE: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT: AUTHORITY,
+  CERT_HAS_EXPIRED: 'its certificate has expired. Renew it, or set this clock',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet. Set this clock',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'its certificate is for another name. Use the name it bears as the address, or give it in tls.serverName',
+}
+
+const NETWORK: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'it reset the connection',
+  ENOTFOUND: 'there is no host of that name',
+  EAI_AGAIN: 'the name of the host cannot be looked up just now',
+  EHOSTUNREACH: 'there is no way to that host',
+  ENETUNREACH: 'there is no way to that network',
+  ETIMEDOUT: 'it does not answer',
+  EPIPE: 'it closed the connection',
+}

@@ -1,0 +1,259 @@
+/**
+ * What a producer and the coordinators of its transactions say to each other.
+ *
+ * Version 1: partitions and groups are added by request before anything is sent to them. Version 2:
+ * the brokers do that by themselves, and the end of a transaction gives the epoch of the next one, so
+ * that nothing late can get into it. Which one holds is asked for at each init and not mixed within a
+ * session: a broker takes a Produce of version 2 with an EndTxn of version 1 and drops the protection.
+ */
+import type { TopicPartition } from '../../../model/position.ts'
+import type { TransportError, TransportErrorKind } from '../../errors.ts'
+import type { CommittedOffset, GroupMetadata } from '../../transport.ts'
+import { ADD_OFFSETS_TO_TXN } from '../api/add-offsets-to-txn.ts'
+import { ADD_PARTITIONS_TO_TXN } from '../api/add-partitions-to-txn.ts'
+import { byTopic } from '../api/api.ts'
+import { END_TXN, type EndTxnResponse } from '../api/end-txn.ts'
+import { INIT_PRODUCER_ID, type InitProducerIdResponse } from '../api/init-producer-id.ts'
+import { TXN_OFFSET_COMMIT } from '../api/txn-offset-commit.ts'
+import type { TransactionVersion } from '../cluster/cluster.ts'
+import { callCoordinator, isPassing, type CoordinatorCall } from './coordinator-call.ts'
+import type { Coordinated } from '../cluster/coordinator-cache.ts'
+import { CODE } from '../error-codes.ts'
+import { coordinatorTooLate, timeoutRefused, transactionRefused } from './producer-errors.ts'
+import type { ProducerIdentity } from './producer-identity.ts'
+import type { ProducerPatience } from './producer-limits.ts'
+import type { ProducerLink } from './producer-link.ts'
+
+/** The versions of the requests that a version of transactions has. */
+export const VERSIONS = Object.freeze({
+  1: Object.freeze({ init: 4, produce: 9, offsets: 3, end: 3 }),
+  2: Object.freeze({ init: 5, produce: 12, offsets: 5, end: 5 }),
+})
+
+/** Whose transactions, and for how long one may be open. */
+export interface CoordinationOptions {
+  readonly transactionalId: string
+  readonly transactionTimeoutMs: number
+  readonly limits: ProducerPatience
+}
+
+/** How a transaction ends. */
+export interface EndOptions {
+  readonly isCommit: boolean
+  /** Default: `coordinatorDeadlineMs`. */
+  readonly deadlineMs?: number | undefined
+  readonly onLost?: () => void
+}
+
+const ADD_VERSION = 3
+const INVALID_TRANSACTION_TIMEOUT = 50
+/** Of a partition beside one that was refused. */
+const OPERATION_NOT_ATTEMPTED = 55
+
+/** The calls of one transactional id. */
+export class TransactionCoordination {
+  readonly transactionalId: string
+  readonly #link: ProducerLink
+  readonly #options: CoordinationOptions
+  readonly #what: Coordinated
+  #version: TransactionVersion = 1
+
+  constructor(link: ProducerLink, options: CoordinationOptions) {
+    this.transactionalId = options.transactionalId
+    this.#link = link
+    this.#options = options
+    this.#what = { kind: 'transaction', key: options.transactionalId }
+  }
+
+  /** Which transactions this session has, since the last init. */
+  get version(): TransactionVersion {
+    return this.#version
+  }
+
+  /** An identity that fences all earlier ones, and the end of what they left open. */
+  async init(): Promise<ProducerIdentity> {
+    const { initDeadlineMs: deadlineMs } = this.#options.limits
+    this.#version = await this.#link.transactionVersion({ deadlineMs })
+    return await this.#introduce({ producerId: -1, producerEpoch: -1 })
+  }
+
+  /**
+   * The epoch after an identity, which must still be the newest: fails with kind fenced where another
+   * producer took over. What is open of the transactional id is aborted.
+   */
+  async follow(identity: ProducerIdentity): Promise<ProducerIdentity> {
+    return await this.#introduce(identity)
+  }
+
+  /** Version 1: partitions that the open transaction is about to write to. */
+  async addPartitions(
+    identity: ProducerIdentity,
+    partitions: readonly TopicPartition[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { transactionalId } = this
+    const topics = byTopic(partitions).map(({ topic, partitions: of }) => ({
+      topic,
+      partitions: of.map(({ partition }) => partition),
+    }))
+    const code = await this.#call(
+      {
+        what: this.#what,
+        question: [ADD_PARTITIONS_TO_TXN, { transactionalId, ...identity, topics }],
+        version: ADD_VERSION,
+        codeOf: (answer) => decisive(answer.partitions),
+      },
+      { signal },
+    )
+    if (code !== CODE.none) {
+      throw transactionRefused(code, { api: ADD_PARTITIONS_TO_TXN.name, transactionalId })
+    }
+  }
+
+  /** Puts offsets of a group into the open transaction. */
+  async commitOffsets(
+    identity: ProducerIdentity,
+    offsets: readonly CommittedOffset[],
+    group: GroupMetadata,
+  ): Promise<void> {
+    const { groupId } = group
+    if (this.#version === 1) await this.#addOffsets(identity, groupId)
+    const { transactionalId } = this
+    const topics = byTopic(offsets).map(({ topic, partitions }) => ({
+      topic,
+      partitions: partitions.map(({ partition, offset, metadata }) => {
+        return { partition, offset, metadata, leaderEpoch: -1 }
+      }),
+    }))
+    const { generation, memberId, groupInstanceId = null } = group
+    const member = { groupId, generation, memberId, groupInstanceId }
+    const code = await this.#call({
+      what: { kind: 'group', key: groupId },
+      question: [TXN_OFFSET_COMMIT, { transactionalId, ...identity, ...member, topics }],
+      version: VERSIONS[this.#version].offsets,
+      codeOf: (answer) => decisive(answer.partitions),
+    })
+    if (code !== CODE.none) {
+      throw transactionRefused(code, { api: TXN_OFFSET_COMMIT.name, transactionalId, groupId })
+    }
+  }
+
+  /**
+   * Ends the open transaction. Rejects with kind retriable where the outcome is not known; the same
+   * call again, with the same identity, then tells it. `onLost` hears of each answer that did not come.
+   * Returns the identity from now on, the very same where it stays.
+   */
+  async end(
+    identity: ProducerIdentity,
+    { isCommit, deadlineMs, onLost }: EndOptions,
+  ): Promise<ProducerIdentity> {
+    const { transactionalId } = this
+    let answered: EndTxnResponse | undefined
+    const request = { transactionalId, ...identity, committed: isCommit }
+    const code = await this.#call(
+      {
+        what: this.#what,
+        question: [END_TXN, request],
+        version: VERSIONS[this.#version].end,
+        codeOf: (answer) => {
+          answered = answer
+          return answer.errorCode
+        },
+      },
+      { kind: 'retriable', deadlineMs, onLost },
+    )
+    // Nothing is open of what was to be aborted: the broker has done it, or nothing came that far.
+    const isDone = code === CODE.none || (!isCommit && code === CODE.invalidTxnState)
+    if (!isDone) throw transactionRefused(code, { api: END_TXN.name, transactionalId })
+    const { producerId = -1, producerEpoch = -1 } = answered ?? {}
+    const isSame = producerId === identity.producerId && producerEpoch === identity.producerEpoch
+    return producerId < 0 || isSame ? identity : { producerId, producerEpoch }
+  }
+
+  async #addOffsets(identity: ProducerIdentity, groupId: string): Promise<void> {
+    const { transactionalId } = this
+    const code = await this.#call({
+      what: this.#what,
+      question: [ADD_OFFSETS_TO_TXN, { transactionalId, ...identity, groupId }],
+      version: ADD_VERSION,
+      codeOf: ({ errorCode }) => errorCode,
+    })
+    if (code !== CODE.none) {
+      throw transactionRefused(code, { api: ADD_OFFSETS_TO_TXN.name, transactionalId, groupId })
+    }
+  }
+
+  async #introduce(after: ProducerIdentity): Promise<ProducerIdentity> {
+    const { transactionTimeoutMs, limits } = this.#options
+    const { transactionalId } = this
+    let answered: InitProducerIdResponse | undefined
+    const code = await this.#call(
+      {
+        what: this.#what,
+        question: [INIT_PRODUCER_ID, { transactionalId, transactionTimeoutMs, ...after }],
+        version: VERSIONS[this.#version].init,
+        codeOf: (answer) => {
+          answered = answer
+          return answer.errorCode
+        },
+      },
+      { kind: 'retriable', deadlineMs: limits.initDeadlineMs },
+    )
+    if (code === INVALID_TRANSACTION_TIMEOUT) {
+      throw timeoutRefused(transactionalId, transactionTimeoutMs)
+    }
+    if (code !== CODE.none || answered === undefined) {
+      throw transactionRefused(code, { api: INIT_PRODUCER_ID.name, transactionalId })
+    }
+    const { producerId, producerEpoch } = answered
+    return { producerId, producerEpoch }
+  }
+
+  /** The code of the answer. Past the deadline it throws, of a kind that says what that means. */
+  async #call<Q, R>(
+    call: CoordinatorCall<Q, R>,
+    {
+      kind = 'abortable',
+      deadlineMs = this.#options.limits.coordinatorDeadlineMs,
+      signal,
+      onLost,
+    }: {
+      readonly kind?: TransportErrorKind
+      readonly deadlineMs?: number | undefined
+      readonly signal?: AbortSignal
+      readonly onLost?: (() => void) | undefined
+    } = {},
+  ): Promise<number> {
+    const { limits } = this.#options
+    const outcome = await callCoordinator(call, {
+      link: this.#link,
+      limits,
+      deadlineMs,
+      signal,
+      onLost,
+    })
+    if (outcome.kind === 'answered') return outcome.code
+    const { problem } = outcome
+    const api = call.question[0].name
+    throw this.#tooLate(api, { kind, deadlineMs, cause: problem })
+  }
+
+  #tooLate(
+    api: string,
+    details: {
+      readonly kind: TransportErrorKind
+      readonly deadlineMs: number
+      readonly cause: unknown
+    },
+  ): TransportError {
+    return coordinatorTooLate(api, { place: this.transactionalId, ...details })
+  }
+}
+
+/** One code for an answer that has one for each partition: what settles it comes before what passes. */
+function decisive(partitions: readonly { readonly errorCode: number }[]): number {
+  const codes = partitions
+    .map(({ errorCode }) => errorCode)
+    .filter((code) => code !== CODE.none && code !== OPERATION_NOT_ATTEMPTED)
+  return codes.find((code) => !isPassing(code)) ?? codes[0] ?? CODE.none
+}
