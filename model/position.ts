@@ -52,7 +52,13 @@ export function asOffset(n: number): Offset {
 }
 
 /** `topic[partition]`, the way every message and log line of millrace writes it. */
-export function describePartition({ topic, partition }: TopicPartition): string {
+export function describePartition({
+  topic,
+  partition,
+}: {
+  readonly topic: string
+  readonly partition: number
+}): string {
   return `${topic}[${partition}]`
 }
 

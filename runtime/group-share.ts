@@ -7,7 +7,7 @@
  * Only a lost membership takes the life with it, for what that life has not committed must never be.
  */
 import { asError, MillraceError } from '../model/errors.ts'
-import type { Topic, TopicPartition } from '../model/position.ts'
+import { describePartition, type Topic, type TopicPartition } from '../model/position.ts'
 import type { Subtopology } from '../topology/graph.ts'
 import type {
   Assigned,
@@ -129,10 +129,12 @@ export class GroupShare implements Share, MembershipListener {
   }
 
   async revoked(partitions: readonly TopicPartition[]): Promise<void> {
-    const gone = new Set(partitions.map(nameOf))
+    const gone = new Set(partitions.map(describePartition))
     this.#active = this.#active?.filter(
       ({ subtopology, partition }) =>
-        !subtopology.sourceTopics.some((topic) => gone.has(nameOf({ topic, partition }))),
+        !subtopology.sourceTopics.some((topic) =>
+          gone.has(describePartition({ topic, partition })),
+        ),
     )
     await this.#holder?.trimmed()
   }
@@ -140,7 +142,7 @@ export class GroupShare implements Share, MembershipListener {
   async assigned({ all, userData }: Assigned): Promise<void> {
     const { refused, processes, departed, standbys, owners } = decodeAssignmentData(userData)
     if (refused !== undefined) throw new MillraceError('MILLRACE_GROUP_OTHER_TOPOLOGY', refused)
-    const own = new Set(all.map(nameOf))
+    const own = new Set(all.map(describePartition))
     this.#active = this.#tasks.filter((task) => this.#inputsOf(task).every((at) => own.has(at)))
     const copies = new Set(standbys)
     this.#standby = this.#tasks.filter((task) => copies.has(describeTask(task)))
@@ -212,16 +214,12 @@ export class GroupShare implements Share, MembershipListener {
     const { partitionsOf } = this.#parts
     return subtopology.sourceTopics
       .filter((topic) => partition < partitionsOf(topic))
-      .map((topic) => nameOf({ topic, partition }))
+      .map((topic) => describePartition({ topic, partition }))
   }
 
   #transactionalId(processId: string): string {
     return groupTransactionalId(this.#parts.application, processId)
   }
-}
-
-function nameOf({ topic, partition }: { readonly topic: Topic; readonly partition: number }) {
-  return `${topic}/${partition}`
 }
 
 /** The group has put this process out, or it has not joined yet. */

@@ -15,34 +15,24 @@ export async function openTask(parts: {
   readonly services: UnitServices
 }): Promise<OpenTask> {
   await using resources = new AsyncDisposableStack()
-  const state = await openTaskState({ ...parts, resources })
-  const task = new UnitTask({ taskId: parts.taskId, state, services: parts.services })
+  const { taskId, state } = resources.use(await openCopy(parts))
+  const task = new UnitTask({ taskId, state, services: parts.services })
   resources.defer(async () => await task.end())
   const owned = resources.move()
   return { task, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
 }
 
-/** The state of a task that runs elsewhere. */
-export async function openCopy(parts: {
+/** The state of a task, which may run elsewhere: the layers of its stores over its database. */
+export async function openCopy({
+  taskId,
+  home,
+  services,
+}: {
   readonly taskId: TaskId
   readonly home: StateHome
   readonly services: AppServices
 }): Promise<OpenCopy> {
   await using resources = new AsyncDisposableStack()
-  const state = await openTaskState({ ...parts, resources })
-  const owned = resources.move()
-  const { taskId } = parts
-  return { taskId, state, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
-}
-
-/** The layers of a task's stores over its database. */
-async function openTaskState(parts: {
-  readonly taskId: TaskId
-  readonly home: StateHome
-  readonly services: AppServices
-  readonly resources: AsyncDisposableStack
-}): Promise<TaskState> {
-  const { taskId, home, services, resources } = parts
   const name = describeTask(taskId)
   const { database, movedAsideTo } = await home.openTask(name)
   resources.use(database)
@@ -55,5 +45,8 @@ async function openTaskState(parts: {
   const { clock } = services
   const { flushIntervalMs, flushBytes, stateCacheBytes: cacheBytes } = services.limits
   const limits = { flushIntervalMs, flushBytes, cacheBytes }
-  return resources.use(new TaskState({ stores, database, volatileDatabase, clock, limits }))
+  const state = new TaskState({ stores, database, volatileDatabase, clock, limits })
+  resources.use(state)
+  const owned = resources.move()
+  return { taskId, state, [Symbol.asyncDispose]: async () => await owned.disposeAsync() }
 }

@@ -9,7 +9,7 @@ import { MillraceError } from '../model/errors.ts'
 import { asOffset, asPartition, describePosition, type Topic } from '../model/position.ts'
 import type { Payloads, Reference } from '../processors/payloads.ts'
 import type { FoundRecord, Reader } from '../transport/transport.ts'
-import { untilAborted } from './until-aborted.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 
 /** Bounds of the cache. */
 export interface PayloadCacheLimits {

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
+import { describePartition } from '../model/position.ts'
 import type { CommittedOffset, GroupMetadata, Producer } from '../transport/transport.ts'
 import { emptyProgress, runRound, type CommitRound, type CommitStep } from './commit.ts'
 import type { StreamsLimits } from './config.ts'
@@ -133,7 +134,7 @@ export class Rounds {
   changeTasks(starts: readonly StartOffset[], change: () => void): void {
     const wasClean = this.isClean
     change()
-    for (const start of starts) this.#committed.set(`${start.topic}/${start.partition}`, start)
+    for (const start of starts) this.#committed.set(describePartition(start), start)
     if (wasClean) this.#sealed = this.#counts()
   }
 
@@ -192,9 +193,9 @@ export class Rounds {
   #roundCommitted({ progress }: CommitRound): void {
     this.#done += 1
     this.#lastCommitMs = this.#parts.clock.monotonic()
-    for (const { topic, partition, offset, metadata } of progress.offsets) {
+    for (const { metadata, ...at } of progress.offsets) {
       const { partitionTime } = decodeOffsetMetadata(metadata)
-      this.#committed.set(`${topic}/${partition}`, { topic, partition, offset, partitionTime })
+      this.#committed.set(describePartition(at), { ...at, partitionTime })
     }
     this.#parts.purge.committed(this.committed)
   }

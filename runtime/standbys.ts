@@ -4,8 +4,8 @@
  * committed state only (the end that is read to is the last stable offset), and never beyond what the
  * owner has processed, where a table mirrors its source topic.
  *
- * It looks for something new by the clock: all copies ask for their ends in one request, and who has
- * nothing to follow costs nothing else.
+ * It looks for something new by the clock: all copies ask for the ends of their changelogs in one
+ * request; only one that mirrors a source topic asks for the owner's offsets as well.
  */
 import { sleep } from '../model/clock.ts'
 import { asError, isMillraceError } from '../model/errors.ts'
@@ -102,10 +102,16 @@ export class Standbys {
   }
 
   async #catchUp(stop: AbortSignal): Promise<void> {
-    for (const copy of this.#copies.values()) {
+    const { admin } = this.#parts.transport
+    const copies = [...this.#copies.values()]
+    const changelogs = copies.flatMap(({ restore }) => restore.changelogs)
+    const allEnds = await admin.offsets(changelogs, 'latest', 'read_committed')
+    let next = 0
+    for (const copy of copies) {
+      const changelogEnds = allEnds.slice(next, (next += copy.restore.changelogs.length))
       const starts = await this.#committed(copy)
       if (starts === undefined) continue
-      const ends = await copy.restore.ends(starts, 'read_committed')
+      const ends = copy.restore.ends(starts, changelogEnds)
       copy.lag = behind(copy, ends)
       if (copy.lag > 0) await copy.restore.run({ ends, signal: stop })
       copy.lag = 0

@@ -10,10 +10,12 @@ import type { UnitTask } from './unit-task.ts'
 export class StartingUnitTask implements StartingTask {
   readonly id: string
   readonly inputs: readonly TopicPartition[]
+  readonly #transport: Transport
   readonly #restore: TaskRestore
 
   constructor(task: UnitTask, transport: Transport, services: UnitServices) {
     const { subtopology, partition } = task.taskId
+    this.#transport = transport
     this.#restore = new TaskRestore({ taskId: task.taskId, state: task.state, transport, services })
     this.id = task.loop.id
     this.inputs = subtopology.sourceTopics
@@ -30,7 +32,7 @@ export class StartingUnitTask implements StartingTask {
   }
 
   async restore({ starts, end, signal }: Parameters<StartingTask['restore']>[0]): Promise<void> {
-    const ends = await this.#restore.ends(starts, end)
-    await this.#restore.run({ ends, signal })
+    const changelogEnds = await this.#transport.admin.offsets(this.changelogs, 'latest', end)
+    await this.#restore.run({ ends: this.#restore.ends(starts, changelogEnds), signal })
   }
 }

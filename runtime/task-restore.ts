@@ -2,7 +2,7 @@
 import { asOffset, type Offset, type Topic, type TopicPartition } from '../model/position.ts'
 import type { TaskState } from '../state/layers.ts'
 import { describeFullRestore, restoreStores, type RestoreSource } from '../state/restore.ts'
-import type { Isolation, Transport } from '../transport/transport.ts'
+import type { Transport } from '../transport/transport.ts'
 import type { TaskId } from './assignment.ts'
 import type { OpenStore } from './open-topology.ts'
 import type { AppServices } from './services.ts'
@@ -50,16 +50,14 @@ export class TaskRestore {
     )
   }
 
-  /** By store how far it has to go: to the end of its changelog, or as far as the task has processed the source it mirrors. */
-  async ends(processed: KnownOffsets, isolation: Isolation): Promise<ReadonlyMap<string, Offset>> {
+  /** By store how far it has to go: to the end of its changelog, in the order of `changelogs`, or as far as the task has processed the source it mirrors. */
+  ends(processed: KnownOffsets, changelogEnds: readonly Offset[]): ReadonlyMap<string, Offset> {
     const { partition } = this.#parts.taskId
-    const { admin } = this.#parts.transport
-    const own = await admin.offsets(this.changelogs, 'latest', isolation)
     const ends = new Map<string, Offset>()
     let next = 0
     for (const { declaration, changelog } of this.#stores) {
       const start = processed.find((at) => at.topic === changelog && at.partition === partition)
-      const end = declaration.changelog === 'own' ? own[next++] : start?.offset
+      const end = declaration.changelog === 'own' ? changelogEnds[next++] : start?.offset
       ends.set(declaration.spec.name, end ?? asOffset(0))
     }
     return ends

@@ -22,7 +22,7 @@ import { TaskKeeper } from './task-keeper.ts'
 import type { UnitParts } from './unit.ts'
 import { startsOf, UnitLoop } from './unit-loop.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
-import { untilAborted } from './until-aborted.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 import { Wakeup } from './wakeup.ts'
 
 /** What a life is made of. */

@@ -13,7 +13,7 @@ import { fetchPendingSchema } from './pending-schema.ts'
 import type { ReleaseStep } from './release.ts'
 import { Rounds, type RoundsParts } from './rounds.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
-import { untilAborted } from './until-aborted.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 import type { Wakeup } from './wakeup.ts'
 
 /** Rewinds in a row, without a commit between them, before the unit starts over: that waits between two tries, and gives up in the end. */

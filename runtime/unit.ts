@@ -18,7 +18,7 @@ import { moveTask, type TaskPhase } from './task-state.ts'
 import type { Transport } from '../transport/transport.ts'
 import { UnitLife } from './unit-life.ts'
 import type { UnitTask } from './unit-task.ts'
-import { untilAborted } from './until-aborted.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 
 /** What a unit is made of. */
 export interface UnitParts {

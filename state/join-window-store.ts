@@ -27,13 +27,12 @@ import type { LayeredStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
   asDuration,
-  emptyFrom,
-  expiredBelow,
   isTimes,
   isTime,
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
+  slottedLayout,
   moveToSlot,
   type TimeSlots,
 } from './time-slots.ts'
@@ -66,12 +65,7 @@ export function joinWindowStore<K, V>(
 /** How a join's store lies in the layers. RangeError where a duration is none. */
 export function joinWindowLayout(spec: Durations): StoreLayout {
   const slots = slotsOf(spec)
-  return {
-    changes,
-    restored: (records, over) => restored(records, over, slots),
-    expiredBelow: (read) => expiredBelow(read, slots),
-    emptyFrom: (read) => emptyFrom(read, slots),
-  }
+  return slottedLayout(slots, { changes, restored })
 }
 
 function slotsOf({ retentionMs, windowMs }: Durations): TimeSlots {

@@ -29,8 +29,6 @@ import type {
 import type { LayeredStore, ReadableStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
-  emptyFrom,
-  expiredBelow,
   halvesOf,
   isTimes,
   isTime,
@@ -38,6 +36,7 @@ import {
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
+  slottedLayout,
   type TimeSlots,
 } from './time-slots.ts'
 import { TimedReads, type TimedStoreParts } from './timed-face.ts'
@@ -71,12 +70,7 @@ export function readOnlySessionStore<K, V>(
 /** How a session store lies in the layers. RangeError where the retention is none. */
 export function sessionLayout(spec: { readonly retentionMs: number }): StoreLayout {
   const slots = halvesOf(spec)
-  return {
-    changes,
-    restored: (records, over) => restored(records, over, slots),
-    expiredBelow: (read) => expiredBelow(read, slots),
-    emptyFrom: (read) => emptyFrom(read, slots),
-  }
+  return slottedLayout(slots, { changes, restored })
 }
 
 class TypedSessionReads<K, V, Bytes extends ReadableStore>

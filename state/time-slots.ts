@@ -15,10 +15,11 @@
  * back from the keys and the timestamps of records, for every put that raises them has one; of expiry
  * it assumes nothing, because what was held when is not in the log.
  */
+import type { LogRecord } from '../model/record.ts'
 import { readInt64, writeInt64 } from './keys.ts'
 import type { DatabaseWrite, StepTime } from './store.ts'
 import type { LayeredStore, ReadableStore } from './store-layers.ts'
-import type { ReadEntry } from './store-layout.ts'
+import type { ReadEntry, RestoredOver, StoreLayout } from './store-layout.ts'
 
 /** How a store divides time. */
 export interface TimeSlots {
@@ -145,14 +146,26 @@ export function isTimes(key: Buffer): boolean {
   return key[0] === TIMES[0]
 }
 
-/** The key below which the database's entries have expired, by the database's own expiry time: no later one is ever smaller. */
-export function expiredBelow(read: ReadEntry, slots: TimeSlots): Buffer {
-  return slotKey(liveFrom(timesOf(read(TIMES)).expiryMs, slots), slots)
-}
-
-/** The key of the first slot behind the largest time that was ever put, by the database's own observed time: no entry is written without it. */
-export function emptyFrom(read: ReadEntry, slots: TimeSlots): Buffer {
-  return slotKey(timesOf(read(TIMES)).observedMs + slots.slotMs, slots)
+/** How a store that lies by slots lies in the layers: as its kind turns entries into records and back, and empty before and behind its times. */
+export function slottedLayout(
+  slots: TimeSlots,
+  kind: {
+    readonly changes: StoreLayout['changes']
+    readonly restored: (
+      records: Iterable<LogRecord>,
+      over: RestoredOver,
+      slots: TimeSlots,
+    ) => Iterable<DatabaseWrite>
+  },
+): StoreLayout {
+  return {
+    changes: kind.changes,
+    restored: (records, over) => kind.restored(records, over, slots),
+    // By the database's own expiry time: no later one is ever smaller.
+    expiredBelow: (read) => slotKey(liveFrom(timesOf(read(TIMES)).expiryMs, slots), slots),
+    // The first slot behind the largest time that was ever put, by the database's own observed time: no entry is written without it.
+    emptyFrom: (read) => slotKey(timesOf(read(TIMES)).observedMs + slots.slotMs, slots),
+  }
 }
 
 /** The times while records are restored: the observed one is raised by each, and written once. */

@@ -24,8 +24,6 @@ import type { LayeredStore, ReadableStore } from './store-layers.ts'
 import type { RestoredOver, SealedCell, StoreLayout } from './store-layout.ts'
 import {
   asDuration,
-  emptyFrom,
-  expiredBelow,
   halvesOf,
   isTimes,
   isTime,
@@ -33,6 +31,7 @@ import {
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
+  slottedLayout,
   type TimeSlots,
 } from './time-slots.ts'
 import { TimedReads, type TimedStoreParts } from './timed-face.ts'
@@ -73,12 +72,7 @@ export function windowLayout(
   spec: Pick<WindowStoreSpec<unknown, unknown>, 'retentionMs'>,
 ): StoreLayout {
   const slots = halvesOf(spec)
-  return {
-    changes,
-    restored: (records, over) => restored(records, over, slots),
-    expiredBelow: (read) => expiredBelow(read, slots),
-    emptyFrom: (read) => emptyFrom(read, slots),
-  }
+  return slottedLayout(slots, { changes, restored })
 }
 
 class TypedWindowReads<K, V, Bytes extends ReadableStore>

@@ -1,5 +1,6 @@
 /** How a group's member waits for answers: for a join as long as it takes, for a goodbye not long. */
 import { sleep, type Clock } from '../model/clock.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 import { TransportError } from './errors.ts'
 import type { GroupCoordinatorPort, MemberOfGroup } from './group-requests.ts'
 
@@ -18,7 +19,7 @@ export async function untilAnswered<T>(
 ): Promise<T | undefined> {
   for (let tries = 1; !isAborted(signal); tries += 1) {
     try {
-      return await orAborted(call(signal), signal)
+      return await untilAborted(call(signal), signal)
     } catch (error) {
       if (!isAborted(signal) && !isRetriable(error)) throw error
     }
@@ -41,19 +42,6 @@ export async function sayGoodbye(
       if (!isRetriable(error)) return
     }
     if (tries < GOODBYES_MAX) await sleep(clock, retryDelayMs(tries))
-  }
-}
-
-/** Settles as `work` does; resolves with undefined as soon as the signal aborts. What `work` says after that is dropped. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  const aborted = Promise.withResolvers<undefined>()
-  const onAbort = (): void => aborted.resolve(undefined)
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }
 

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { BufferPool } from '../../transport/embedded/buffer-pool.ts'
+import { BufferPool } from '../../transport/buffer-pool.ts'
 import {
   frameHead,
   FrameReader,

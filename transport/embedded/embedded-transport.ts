@@ -1,6 +1,7 @@
 /** The log port over an embedded log: its administration, readers, producers and members, wherever it is held. */
 import type { Clock } from '../../model/clock.ts'
 import type { TopicPartition } from '../../model/position.ts'
+import { closeAll } from '../close-all.ts'
 import { GroupMembership } from '../group-member.ts'
 import type { Membership, MembershipOptions } from '../membership.ts'
 import { PrefetchingReader } from '../prefetch.ts'
@@ -97,11 +98,6 @@ export class EmbeddedTransport implements Transport {
   /** What was opened from it first, the log in any case. */
   async #close(): Promise<void> {
     await using _owner = this.#parts.owner
-    const closing = await Promise.allSettled(
-      [...this.#opened].map(async (each) => {
-        await each[Symbol.asyncDispose]()
-      }),
-    )
-    for (const each of closing) if (each.status === 'rejected') throw each.reason as Error
+    await closeAll(this.#opened)
   }
 }

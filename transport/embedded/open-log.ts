@@ -1,7 +1,7 @@
 /** Takes the folder of an embedded log, and brings its index and its segments to one end. */
 import { readdir } from 'node:fs/promises'
 import { asTopic, type Topic } from '../../model/position.ts'
-import { BufferPool } from './buffer-pool.ts'
+import { BufferPool } from '../buffer-pool.ts'
 import { EmbeddedLog, openTopic, type EmbeddedLogParts, type TopicLog } from './embedded-log.ts'
 import { FilePool } from './file-pool.ts'
 import { indexDamaged } from './folder-errors.ts'

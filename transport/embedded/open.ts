@@ -1,5 +1,5 @@
 /** Opens an embedded log: alone, or together with other processes. */
-import { BufferPool } from './buffer-pool.ts'
+import { BufferPool } from '../buffer-pool.ts'
 import { EmbeddedTransport } from './embedded-transport.ts'
 import { logInUse } from './folder-errors.ts'
 import { EMBEDDED_LOG_LIMITS, type EmbeddedLogOptions } from './limits.ts'

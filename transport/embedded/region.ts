@@ -13,7 +13,7 @@ import {
   verifyBatch,
   type BatchHeader,
 } from '../record-batch.ts'
-import type { BufferPool } from './buffer-pool.ts'
+import type { BufferPool } from '../buffer-pool.ts'
 import { diskError, isMissing, logDamaged } from './folder-errors.ts'
 import type { Region, Segment } from './segment.ts'
 

@@ -1,4 +1,5 @@
 /** The log port over a Kafka cluster: its administration, readers, producers and members. */
+import { closeAll } from '../close-all.ts'
 import { logClosed } from '../log-errors.ts'
 import type { Membership, MembershipOptions } from '../membership.ts'
 import type {
@@ -83,12 +84,7 @@ export class KafkaTransport implements Transport {
   /** What was opened from it first, the connections in any case. */
   async #close(): Promise<void> {
     await using _cluster = this.#parts.cluster
-    const closing = await Promise.allSettled(
-      [...this.#opened].map(async (each) => {
-        await each[Symbol.asyncDispose]()
-      }),
-    )
-    for (const each of closing) if (each.status === 'rejected') throw each.reason as Error
+    await closeAll(this.#opened)
   }
 
   #assertOpen(): void {

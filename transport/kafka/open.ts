@@ -11,8 +11,8 @@ import { OFFSET_FETCH } from './api/offset-fetch.ts'
 import { PRODUCE } from './api/produce.ts'
 import { TXN_OFFSET_COMMIT } from './api/txn-offset-commit.ts'
 import type { BrokerAbilities } from './cluster/broker-abilities.ts'
-import { KafkaCluster } from './cluster/cluster.ts'
-import { parseBrokers, type KafkaOptions } from './options/kafka-options.ts'
+import { clusterOf } from './options/cluster-of.ts'
+import type { KafkaOptions } from './options/kafka-options.ts'
 import { KafkaTransport } from './kafka-transport.ts'
 
 /**
@@ -24,15 +24,7 @@ import { KafkaTransport } from './kafka-transport.ts'
  * @example await using log = await openKafka({ brokers: 'localhost:9092', clock: systemClock() })
  */
 export async function openKafka(options: KafkaOptions): Promise<Transport> {
-  const { brokers, tls, clientId, sasl, limits, clock } = options
-  const cluster = new KafkaCluster({
-    brokers: parseBrokers(brokers),
-    clock,
-    ...(clientId === undefined ? {} : { clientId }),
-    ...(limits === undefined ? {} : { limits }),
-    tls: tls === true ? {} : tls === false ? undefined : tls,
-    sasl,
-  })
+  const cluster = clusterOf(options)
   try {
     const { openDeadlineMs } = cluster.limits
     assertAble(await cluster.abilities({ deadlineMs: openDeadlineMs }))

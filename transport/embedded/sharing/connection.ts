@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from 'node:net'
 import { asError } from '../../../model/errors.ts'
-import type { BufferPool } from '../buffer-pool.ts'
+import type { BufferPool } from '../../buffer-pool.ts'
 import { frameHead, FrameReader, type Frame, type OutgoingFrame } from './frame.ts'
 import { errorWords } from './sharing-errors.ts'
 

@@ -12,7 +12,7 @@
  */
 import { asError } from '../../../model/errors.ts'
 import type { TransportError } from '../../errors.ts'
-import type { BufferPool } from '../buffer-pool.ts'
+import type { BufferPool } from '../../buffer-pool.ts'
 import { protocolBroken } from './sharing-errors.ts'
 
 /** The version of frames and of what is said in them. Both sides must be of one version. */

@@ -5,7 +5,7 @@
  */
 import { sleep, type Clock } from '../../../model/clock.ts'
 import { logInUse } from '../folder-errors.ts'
-import type { BufferPool } from '../buffer-pool.ts'
+import type { BufferPool } from '../../buffer-pool.ts'
 import type { LogBroker } from '../broker.ts'
 import type { EmbeddedLog } from '../embedded-log.ts'
 import type { EmbeddedLogLimits, EmbeddedLogOptions } from '../limits.ts'

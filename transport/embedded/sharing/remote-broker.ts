@@ -14,7 +14,7 @@ import type {
   Questions,
   TopicFacts,
 } from '../broker.ts'
-import type { BufferPool } from '../buffer-pool.ts'
+import type { BufferPool } from '../../buffer-pool.ts'
 import type { Durability, EmbeddedLogLimits } from '../limits.ts'
 import { Connection } from './connection.ts'
 import type { Frame } from './frame.ts'

@@ -14,13 +14,6 @@ export interface ErrorResponse {
   readonly errorCode: number
 }
 
-/** What a partition of a request came to. */
-export interface PartitionError {
-  readonly topic: string
-  readonly partition: number
-  readonly errorCode: number
-}
-
 /** Writes the three fields with which these requests begin. */
 export function writeProducer(to: WireWriter, producer: TransactionalProducer): void {
   to.string(producer.transactionalId).int64(producer.producerId).int16(producer.producerEpoch)

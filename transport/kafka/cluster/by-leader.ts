@@ -39,19 +39,19 @@ export async function askLeaders<T extends TopicPartition, Q, A extends LeaderAn
   const { clock, limits } = cluster
   const { deadlineMs = limits.callDeadlineMs, signal } = options
   // Brokers refuse a request that names a partition twice.
-  const each = [...new Map(asked.map((of) => [nameOf(of), of])).values()]
+  const each = [...new Map(asked.map((of) => [describePartition(of), of])).values()]
   const answers = new Map<string, A>()
   const ask = async (node: number, those: readonly Led<T>[]): Promise<void> => {
     try {
       const { partitions } = await cluster.ask(node, [api, request(those)], { signal })
-      for (const answer of partitions) answers.set(nameOf(answer), answer)
+      for (const answer of partitions) answers.set(describePartition(answer), answer)
     } catch (error) {
       if (isRetriable(error)) for (const { of } of those) cluster.metadata.invalidate(of)
       throw error
     }
   }
   await withPatience({ clock, limits, deadlineMs, signal }, async (leftMs) => {
-    const open = each.filter((of) => answers.get(nameOf(of))?.errorCode !== CODE.none)
+    const open = each.filter((of) => answers.get(describePartition(of))?.errorCode !== CODE.none)
     const led = await Promise.all(
       open.map(async (of) => {
         const leader = await cluster.metadata.leader(of, { deadlineMs: leftMs, signal })
@@ -62,7 +62,7 @@ export async function askLeaders<T extends TopicPartition, Q, A extends LeaderAn
     await Promise.all([...byNode].map(([node, those]) => ask(node, those)))
     for (const { of, leader } of led) judge(cluster, { of, leader }, { api, answers })
   })
-  return asked.flatMap((of) => answers.get(nameOf(of)) ?? [])
+  return asked.flatMap((of) => answers.get(describePartition(of)) ?? [])
 }
 
 /** Throws what a partition was refused for; what is known of its leader is forgotten where that may be why. */
@@ -77,19 +77,9 @@ function judge(
     readonly answers: ReadonlyMap<string, LeaderAnswer>
   },
 ): void {
-  const code = answers.get(nameOf(of))?.errorCode ?? CODE.unknownTopicOrPartition
+  const code = answers.get(describePartition(of))?.errorCode ?? CODE.unknownTopicOrPartition
   if (code === CODE.none) return
   if (errorKind(code) === 'retriable') cluster.metadata.invalidate(of, leader.leaderEpoch)
   if (code === CODE.invalidTopic) throw unknownPartition(of)
   throw refused(code, { api: api.name, place: describePartition(of) })
-}
-
-function nameOf({
-  topic,
-  partition,
-}: {
-  readonly topic: string
-  readonly partition: number
-}): string {
-  return `${topic}[${partition}]`
 }

@@ -1,5 +1,5 @@
 /** Which broker keeps a group, or a transactional id: asked for once, and again when it says it is not the one. */
-import { asError } from '../../../model/errors.ts'
+import { untilAborted } from '../../../model/until-aborted.ts'
 import type { TransportError } from '../../errors.ts'
 import { FIND_COORDINATOR, type CoordinatorKind } from '../api/find-coordinator.ts'
 import { CODE, refused } from '../error-codes.ts'
@@ -37,15 +37,12 @@ export class CoordinatorCache {
   async find(what: Coordinated, options: CallOptions = {}): Promise<number> {
     const { deadlineMs = this.#limits.callDeadlineMs, signal } = options
     signal?.throwIfAborted()
-    const given = Promise.withResolvers<never>()
-    const onAbort = (): void => given.reject(asError(signal?.reason))
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const timer = this.#clock.timer(deadlineMs, () => given.reject(notNamed(what)))
+    const late = Promise.withResolvers<never>()
+    const timer = this.#clock.timer(deadlineMs, () => late.reject(notNamed(what)))
     try {
-      return await Promise.race([this.#answer(what), given.promise])
+      return await untilAborted(Promise.race([this.#answer(what), late.promise]), signal)
     } finally {
       timer.cancel()
-      signal?.removeEventListener('abort', onAbort)
     }
   }
 

@@ -12,7 +12,7 @@ import {
   type RequestOptions,
 } from './broker-connection.ts'
 import { describeAddress, unknownNode, type Address } from '../kafka-errors.ts'
-import { unlessAborted } from './unless-aborted.ts'
+import { untilAborted } from '../../../model/until-aborted.ts'
 
 /** Where a node listens, as far as it is known; may ask the cluster. */
 export type AddressOfNode = (node: number, signal?: AbortSignal) => Promise<Address | undefined>
@@ -59,7 +59,7 @@ export class Lane implements AsyncDisposable {
   async connectTo(address: Address, signal?: AbortSignal): Promise<BrokerConnection> {
     const name = describeAddress(address)
     const known = this.#connections.get(name)
-    if (known !== undefined) return await unlessAborted(known, signal)
+    if (known !== undefined) return await untilAborted(known, signal)
     if (this.#closing.signal.aborted) throw this.#closed()
     // Who comes first opens for all: the signal of one must not end it for others.
     const opening = BrokerConnection.open(address, this.#setting, this.#closing.signal)
@@ -68,7 +68,7 @@ export class Lane implements AsyncDisposable {
       if (this.#connections.get(name) === opening) this.#connections.delete(name)
     }
     opening.then((connection) => connection.ended.then(forget), forget)
-    return await unlessAborted(opening, signal)
+    return await untilAborted(opening, signal)
   }
 
   /** An open connection to whatever broker, if there is one. */

@@ -21,7 +21,7 @@ import {
 } from '../api/metadata.ts'
 import { CODE, refused } from '../error-codes.ts'
 import { withPatience, type KafkaLimits } from '../limits.ts'
-import { unlessAborted } from './unless-aborted.ts'
+import { untilAborted } from '../../../model/until-aborted.ts'
 
 /** Where a partition is led, and under which epoch and topic id that holds. */
 export interface PartitionLeader {
@@ -131,7 +131,7 @@ export class MetadataCache {
       const forget = (): void => void this.#asking.delete(question)
       answer.then(forget, forget)
     }
-    const { topics } = await unlessAborted(answer, options.signal)
+    const { topics } = await untilAborted(answer, options.signal)
     return topics
   }
 

@@ -1,8 +1,9 @@
 /** What the brokers of a cluster take, by their own settings: for advice before anything is sent. */
 import { DESCRIBE_CONFIGS } from '../api/describe-configs.ts'
-import { KafkaCluster } from '../cluster/cluster.ts'
+import type { KafkaCluster } from '../cluster/cluster.ts'
 import { CODE } from '../error-codes.ts'
-import { parseBrokers, type KafkaOptions } from './kafka-options.ts'
+import { clusterOf } from './cluster-of.ts'
+import type { KafkaOptions } from './kafka-options.ts'
 
 /** Settings of one broker. */
 export interface BrokerSettings {
@@ -13,17 +14,10 @@ export interface BrokerSettings {
 
 /** The settings `names` of every broker that is up, in the order of their numbers; over connections of its own. */
 export async function brokerSettings(
-  { brokers, tls, sasl, clientId, limits, clock }: KafkaOptions,
+  options: KafkaOptions,
   names: readonly string[],
 ): Promise<readonly BrokerSettings[]> {
-  await using cluster = new KafkaCluster({
-    brokers: parseBrokers(brokers),
-    tls: tls === true ? {} : tls === false ? undefined : tls,
-    sasl,
-    clock,
-    ...(clientId === undefined ? {} : { clientId }),
-    ...(limits === undefined ? {} : { limits }),
-  })
+  await using cluster = clusterOf(options)
   await cluster.metadata.refresh([])
   const nodes = cluster.metadata.brokers.map(({ nodeId }) => nodeId).toSorted((a, b) => a - b)
   return await Promise.all(nodes.map((node) => settingsOf(cluster, node, names)))

@@ -11,6 +11,7 @@
  */
 import type { Timer } from '../../../model/clock.ts'
 import { asError, isMillraceError } from '../../../model/errors.ts'
+import { describePartition } from '../../../model/position.ts'
 import { unknownPartition } from '../../log-errors.ts'
 import { byTopic } from '../api/api.ts'
 import type { Departure, DispatchHost, DispatchOptions, ProduceSession } from './dispatch-host.ts'
@@ -163,9 +164,9 @@ export class ProduceDispatch {
       const error = asError(outcome.reason)
       for (const one of departures) this.#judge.unanswered(one, error)
     } else {
-      const answers = new Map(outcome.value.partitions.map((one) => [nameOf(one), one]))
+      const answers = new Map(outcome.value.partitions.map((one) => [describePartition(one), one]))
       for (const one of departures) {
-        this.#judge.judge(one, answers.get(nameOf(one.outbox.at)), session)
+        this.#judge.judge(one, answers.get(describePartition(one.outbox.at)), session)
       }
     }
     this.pump()
@@ -224,14 +225,4 @@ export class ProduceDispatch {
     })
     this.#wake = { atMs, timer }
   }
-}
-
-function nameOf({
-  topic,
-  partition,
-}: {
-  readonly topic: string
-  readonly partition: number
-}): string {
-  return `${topic}/${partition}`
 }
