@@ -155,6 +155,19 @@ describe('opening', () => {
     await expect(opening).rejects.toThrow('stopped')
   })
 
+  test('that is called off before it is open leaves no timer behind that keeps the process', async () => {
+    await using broker = await FakeBroker.raw(() => {})
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+    const before = timers()
+    const stop = new AbortController()
+    const opening = BrokerConnection.open(broker.address, setting(), stop.signal)
+    stop.abort(new Error('stopped'))
+    await expect(opening).rejects.toThrow('stopped')
+    for (let turn = 0; turn < 1_000 && timers() > before; turn += 1) await clock.yield()
+    expect(timers()).toBe(before)
+  })
+
   test('at something else than Kafka is told so', async () => {
     await using broker = await FakeBroker.raw((socket) => {
       socket.on('data', () => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))

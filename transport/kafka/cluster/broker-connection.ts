@@ -183,7 +183,8 @@ export class BrokerConnection {
   destroy(reason: Error): void {
     if (this.#endedWith !== undefined) return
     this.#endedWith = reason
-    this.#socket?.destroy()
+    // kafkajs lets go of the timer of its connect only where the socket tells it of an error.
+    this.#socket?.destroy(this.#isConnected ? undefined : reason)
     for (const pending of this.#pending.values()) pending.failed(reason)
     this.#pending.clear()
     this.#onDrained?.()
