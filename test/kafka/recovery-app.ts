@@ -1,0 +1,76 @@
+/**
+ * One process of the tests of recovery: it runs until SIGTERM, or until whoever started it is gone.
+ * Each event is a line of JSON; the line `counts` on its standard input asks for the store of that name.
+ */
+import { createInterface } from 'node:readline'
+import { argv } from 'node:process'
+import { streams } from '../../runtime/app.ts'
+import { EXACTLY_ONCE, type CommitStep } from '../../runtime/commit.ts'
+import { systemClock } from '../../runtime/system-clock.ts'
+import { memoryRegistry } from '../../serdes/memory-registry.ts'
+import { openKafka } from '../../transport/kafka/open.ts'
+import { recoveryPipeline, type RecoveryPlace } from './recovery-pipeline.ts'
+
+const place = JSON.parse(argv[2] ?? '{}') as RecoveryPlace
+const { assignment, guarantee } = place
+const clock = systemClock()
+await using transport = await openKafka({ brokers: place.brokers, clock })
+const app = streams(recoveryPipeline(place), {
+  transport,
+  clock,
+  registry: memoryRegistry(),
+  state: { kind: 'folder', folder: place.folder },
+  limits: place.limits,
+  steps: { commit: commitSteps() },
+  ...(assignment === undefined ? {} : { assignment }),
+  ...(guarantee === undefined ? {} : { guarantee }),
+  onEvent: (event) => say({ ...event }),
+})
+const commands = createInterface(process.stdin)
+commands.on('line', () => void tellCounts())
+process.stdin.once('end', () => process.exit(1))
+process.once('SIGTERM', () => void app.close().catch(() => {}))
+try {
+  // What it failed of is told by its end, whenever that was.
+  await app.start().catch(() => {})
+  await app.closed
+} catch (error) {
+  say({ kind: 'failed', error })
+  process.exitCode = 1
+}
+process.stdin.destroy()
+
+async function tellCounts(): Promise<void> {
+  const rows: [string, number][] = []
+  for await (const [key, { value }] of app.store<string, number>('counts').all()) {
+    rows.push([key, Number(value)])
+  }
+  say({ kind: 'counts', rows })
+}
+
+/** The steps of a commit, with a death among them where one was asked for. */
+function commitSteps(): readonly CommitStep[] {
+  const { killAt } = place
+  if (killAt === undefined) return EXACTLY_ONCE
+  const kill: CommitStep = {
+    name: 'kill',
+    run: async ({ progress }) => {
+      if (!progress.offsets.some(({ offset }) => offset >= killAt.offset)) return
+      process.kill(process.pid, 'SIGKILL')
+      // The signal is on its way; no step may come before it.
+      await new Promise(() => {})
+    },
+  }
+  return EXACTLY_ONCE.flatMap((step) => (step.name === killAt.step ? [step, kill] : [step]))
+}
+
+function say(event: Readonly<Record<string, unknown>>): void {
+  process.stdout.write(`${JSON.stringify({ at: clock.now(), ...event }, withErrors)}\n`)
+}
+
+/** An error is nothing to JSON. */
+function withErrors(_name: string, part: unknown): unknown {
+  if (!(part instanceof Error)) return part
+  const { message, stack, cause, ...rest } = part
+  return { ...rest, message, stack, ...(cause === undefined ? {} : { cause }) }
+}
