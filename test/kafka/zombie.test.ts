@@ -1,0 +1,162 @@
+/**
+ * Processes that are taken for dead, on a real broker, in the middle of a transaction that only its
+ * timeout, of five minutes, would end: halted for longer than their session and woken again, or gone
+ * for good. Their heirs do not wait for it, and what the woken one still does is rejected.
+ */
+import { join } from 'node:path'
+import { expect, inject, test } from 'vitest'
+import { openLog } from '../../cli/open-log.ts'
+import { asPartition, asTopic } from '../../model/position.ts'
+import { NO_HEADERS } from '../../model/record.ts'
+import { systemClock } from '../../runtime/system-clock.ts'
+import { folderWith, start, WORDS } from '../cli/millrace.ts'
+import type { RecoveryProcess, Told } from './recovery-process.ts'
+import { countsOf, expectedOutputs, RecoveryStage } from './recovery-stage.ts'
+import { until } from './until.ts'
+
+const brokers = inject('kafkaBrokers')
+const clock = systemClock()
+const TRANSACTION_MS = 300_000
+/** What a heir may need where the transaction of the departed does not hold it up. */
+const SOON_MS = 30_000
+
+const LIMITS = {
+  commitIntervalMs: 100,
+  sessionTimeoutMs: 1_500,
+  heartbeatIntervalMs: 300,
+  transactionTimeoutMs: TRANSACTION_MS,
+  offsetsPendingMs: TRANSACTION_MS + 10_000,
+} as const
+const GROUP = { kind: 'group' } as const
+const HEIR = { limits: LIMITS, assignment: GROUP } as const
+
+const isSettled = ({ kind }: Told): boolean => kind === 'unit-started'
+
+/** Two members, of which the first has the only task. */
+async function startBoth(
+  stage: RecoveryStage,
+  first: Parameters<RecoveryStage['start']>[0],
+): Promise<{ readonly owner: RecoveryProcess; readonly heir: RecoveryProcess }> {
+  const owner = stage.start({ ...HEIR, ...first })
+  await owner.runsTasks()
+  const heir = stage.start(HEIR)
+  const settled = await heir.says('it is a member', isSettled)
+  expect(settled['tasks']).toEqual([])
+  return { owner, heir }
+}
+
+test('a halted owner of a group is replaced, and what it does when it wakes is rejected', async () => {
+  await using stage = await RecoveryStage.open(brokers, 'pairs')
+  // It commits only when it is asked to: what it has sent is in an open transaction when it is halted.
+  const { owner, heir } = await startBoth(stage, {
+    limits: { ...LIMITS, commitIntervalMs: TRANSACTION_MS },
+  })
+  await stage.feed(100)
+  await stage.untilOpen('paired')
+  const before = heir.events.length
+  const haltedMs = clock.monotonic()
+  owner.halt()
+  await heir.runsTasks(before)
+  await stage.untilCommitted(100)
+  expect(clock.monotonic() - haltedMs).toBeLessThan(SOON_MS)
+  await stage.feed(100)
+  await stage.untilCommitted(200)
+
+  const asleep = owner.events.length
+  owner.resume()
+  const rejected = await owner.says('it begins anew', ({ kind }) => kind === 'restarting', asleep)
+  expect(rejected['error']).toMatchObject({
+    code: expect.stringMatching(
+      /^MILLRACE_(GROUP_LOST|GROUP_FENCED|PRODUCER_FENCED|TRANSACTION_LOST)$/,
+    ) as unknown,
+  })
+  await until(
+    clock,
+    () => `it is a member again:\n${owner.story}`,
+    async () => {
+      return (await stage.log.admin.describeGroup(stage.application)).length === 2
+    },
+  )
+  await stage.feed(100)
+  // Whoever has the task now gives it to the other one, which goes on where it was.
+  expect(await heir.stop(), heir.story).toBe(0)
+  await owner.runsTasks(asleep)
+  await stage.feed(100)
+  await stage.untilOpen('paired')
+  expect(await owner.stop(), owner.story).toBe(0)
+  expect(await stage.outputs()).toEqual(expectedOutputs('pairs', 400))
+})
+
+test('the transaction of a member that is gone does not hold up its heir', async () => {
+  await using stage = await RecoveryStage.open(brokers, 'pairs')
+  const { owner, heir } = await startBoth(stage, {
+    limits: { ...LIMITS, commitIntervalMs: 1_000 },
+    killAt: { step: 'sendOffsets', offset: 1 },
+  })
+  const before = heir.events.length
+  await stage.feed(100)
+  expect(await owner.ended(), owner.story).toBe('SIGKILL')
+  const goneMs = clock.monotonic()
+  expect(await stage.isOpen('paired')).toBe(true)
+  await heir.runsTasks(before)
+  await stage.untilCommitted(100)
+  expect(clock.monotonic() - goneMs).toBeLessThan(SOON_MS)
+  expect(await heir.counts()).toEqual(countsOf(100))
+  expect(await heir.stop(), heir.story).toBe(0)
+  expect(await stage.outputs()).toEqual(expectedOutputs('pairs', 100))
+})
+
+test('a halted process that was told its partition ends when it wakes, with an exit code of its own', async () => {
+  const name = `zombie-${clock.uuid().slice(0, 8)}`
+  const pipeline = WORDS.replaceAll(/'words'/g, `'${name}'`).replace('word-counts', `${name}-out`)
+  await using folder = await folderWith({ 'words.ts': pipeline })
+  const place = { kind: 'kafka', brokers: brokers.join(), propertiesFile: undefined } as const
+  const schemas = { kind: 'file', path: join(folder.path, 'schemas.jsonl') } as const
+  await using opened = await openLog({ ...place, environment: {}, schemas }, { clock })
+  const { admin } = opened.transport
+  const topics = [name, `${name}-out`].map(asTopic)
+  await admin.createTopics(topics.map((topic) => ({ topic, partitions: 1 })))
+  await using producer = opened.transport.openProducer({})
+  await producer.init()
+  const send = async (word: string): Promise<void> => {
+    const bytes = Buffer.from(word)
+    const at = { topic: asTopic(name), partition: asPartition(0), timestamp: clock.now() }
+    producer.send({ ...at, key: bytes, value: bytes, headers: NO_HEADERS })
+    await producer.flush()
+  }
+  /** Each count is committed by itself: a record and a marker. */
+  const untilCounted = async (words: number): Promise<void> => {
+    const out = [{ topic: asTopic(`${name}-out`), partition: asPartition(0) }]
+    await until(
+      clock,
+      () => `${words} words are counted`,
+      async () => {
+        const [end = 0] = await admin.offsets(out, 'latest', 'read_committed')
+        return end === 2 * words
+      },
+    )
+  }
+
+  const share = ['run', 'words.ts', '--brokers', brokers.join(), '--schemas', 'schemas.jsonl']
+  const first = start([...share, '--partition', '0', '--state', 'first'], folder.path)
+  await first.says(/the app is running/)
+  await send('a')
+  await untilCounted(1)
+  first.child.kill('SIGSTOP')
+  const second = start([...share, '--partition', '0', '--state', 'second'], folder.path)
+  try {
+    await second.says(/the app is running/)
+    await send('a')
+    await untilCounted(2)
+    first.child.kill('SIGCONT')
+    const ended = await first.ended
+    expect(ended, ended.stderr).toMatchObject({ code: 4 })
+    expect(ended.stderr).toContain('MILLRACE_PRODUCER_FENCED')
+    await send('a')
+    await untilCounted(3)
+  } finally {
+    first.child.kill('SIGKILL')
+    second.child.kill('SIGTERM')
+  }
+  expect(await second.ended).toMatchObject({ code: 0 })
+})
