@@ -47,6 +47,7 @@ export function nodeProperties(place: Place): Readonly<Record<string, string>> {
     'listener.security.protocol.map':
       'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL',
     'inter.broker.listener.name': 'PLAINTEXT',
+    'broker.rack': `rack-${node.id}`,
     'log.dirs': join(node.home, 'data'),
     'default.replication.factor': replicas,
     'min.insync.replicas': all.length > 1 ? '2' : '1',
@@ -63,18 +64,20 @@ export function nodeProperties(place: Place): Readonly<Record<string, string>> {
     'message.max.bytes': '33554432',
     'replica.fetch.max.bytes': '33554432',
     'socket.request.max.bytes': '209715200',
-    ...(all.length > 1 ? QUICK_TO_NOTICE : {}),
+    ...QUICK_TO_NOTICE,
     ...(secure ? security(place) : {}),
   }
 }
 
-/** A dead node of three is noticed within seconds. */
+/** A dead node is noticed within seconds; a node that was killed is not taken back before. */
 const QUICK_TO_NOTICE = {
   'broker.session.timeout.ms': '3000',
   'broker.heartbeat.interval.ms': '500',
   'controller.quorum.election.timeout.ms': '1000',
   'controller.quorum.fetch.timeout.ms': '2000',
   'replica.lag.time.max.ms': '3000',
+  // A follower of a halted leader goes on to the next one: the log takes no writes before.
+  'replica.socket.timeout.ms': '2000',
 }
 
 /** Arguments of the formatting tool that bring the users of SCRAM. */

@@ -1,4 +1,5 @@
 import { beforeAll, expect, inject, test } from 'vitest'
+import { borrowNodes } from './borrowed-nodes.ts'
 import { brokerAnswers } from './broker-ready.ts'
 import { TestCluster } from './broker.ts'
 import { kafkaProgram } from './program.ts'
@@ -23,9 +24,12 @@ test('Kafka 3.9 starts with a secure listener, survives kill -9 and comes back',
   expect(await brokerAnswers(port(broker), 5_000, () => true)).toBe(true)
 })
 
-test('three nodes start, and two go on without the third', async () => {
-  await using cluster = await TestCluster.start({ nodes: 3 })
+test('two nodes of three go on without the third, and all are whole again', async () => {
+  await using cluster = await borrowNodes()
   expect(new Set(cluster.brokers).size).toBe(3)
   await cluster.node(3).kill()
   expect(await brokerAnswers(port(cluster.brokers[0]), 5_000, () => true)).toBe(true)
-})
+  expect(await brokerAnswers(port(cluster.brokers[2]), 200, () => true)).toBe(false)
+  await cluster.whole()
+  expect(await brokerAnswers(port(cluster.brokers[2]), 5_000, () => true)).toBe(true)
+}, 600_000)

@@ -6,7 +6,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,7 +19,8 @@ import {
   writeCertificate,
   type NodePorts,
 } from './broker-properties.ts'
-import { kafkaProgram, type KafkaVersion } from './program.ts'
+import { javaArguments, kafkaProgram, type KafkaVersion } from './program.ts'
+import { Reaper } from './reaper.ts'
 
 /** How a cluster is to be. */
 export interface ClusterOptions {
@@ -31,13 +32,35 @@ export interface ClusterOptions {
   readonly properties?: Readonly<Record<string, string>>
   /** Whether there is a SASL_SSL listener too, with the users of broker-properties.ts and ACLs. */
   readonly secure?: boolean
+  /** A file into which a node writes its classes when it is stopped (class-archive.ts). */
+  readonly writeArchive?: string
+}
+
+/** A node as tests have it at hand. */
+export interface KafkaNode {
+  /** From 1. */
+  readonly id: number
+  /** Where its files are. */
+  readonly home: string
+  /** Starts the process, again where it was ended; resolves when it answers. */
+  start(): Promise<void>
+  /** Ends the process as an operator does: leaders move away first. */
+  stop(): Promise<void>
+  /** Ends the process as kill -9 does. */
+  kill(): Promise<void>
+  /** Halts the process, whose sockets stay open and say nothing. */
+  halt(): void
+  /** Lets a halted process go on. */
+  resume(): void
+  /** What the broker wrote to its log so far. */
+  said(): Promise<string>
 }
 
 /** Milliseconds a node may take until it answers. */
 const READY_MS = 90_000
 const run = promisify(execFile)
 
-/** A cluster of brokers that ends when it is disposed of, or with this process. */
+/** A cluster of brokers that ends when it is disposed of, or with this process, however that ends. */
 export class TestCluster implements AsyncDisposable {
   /** host:port of each node, in the order of their numbers. */
   readonly brokers: readonly string[]
@@ -50,14 +73,14 @@ export class TestCluster implements AsyncDisposable {
   /** The same of the listeners of TLS that want a client's certificate. */
   readonly mutualBrokers: readonly string[]
   readonly nodes: readonly BrokerNode[]
-  readonly #folder: string
+  readonly #reaper: Reaper
 
   private constructor(
-    folder: string,
+    reaper: Reaper,
     nodes: readonly BrokerNode[],
     { certificate: ca, key }: { readonly certificate: string; readonly key: string },
   ) {
-    this.#folder = folder
+    this.#reaper = reaper
     this.nodes = nodes
     this.ca = ca
     this.key = key
@@ -74,11 +97,13 @@ export class TestCluster implements AsyncDisposable {
     const secure = options.secure === true
     const pair = secure ? await writeCertificate(folder) : { certificate: '', key: '' }
     const clusterId = randomBytes(16).toString('base64url')
+    const reaper = new Reaper(folder)
+    const { writeArchive } = options
     const nodes = ports.map((own, at) => {
       const home = join(folder, `node-${at + 1}`)
-      return new BrokerNode({ id: at + 1, ports: own, home, program })
+      return new BrokerNode({ id: at + 1, ports: own, home, program, reaper, writeArchive })
     })
-    const cluster = new TestCluster(folder, nodes, pair)
+    const cluster = new TestCluster(reaper, nodes, pair)
     try {
       await Promise.all(
         nodes.map(async (node) => {
@@ -103,7 +128,7 @@ export class TestCluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.kill()))
-    await rm(this.#folder, { recursive: true, force: true })
+    await this.#reaper[Symbol.asyncDispose]()
   }
 }
 
@@ -112,21 +137,29 @@ interface NodeSetting {
   readonly ports: NodePorts
   readonly home: string
   readonly program: string
+  readonly reaper: Reaper
+  readonly writeArchive: string | undefined
 }
 
 /** One broker, which is its own controller too. */
-export class BrokerNode {
+export class BrokerNode implements KafkaNode {
   readonly id: number
   readonly ports: NodePorts
   readonly home: string
-  readonly #program: string
+  readonly #setting: NodeSetting
   #child: ChildProcess | undefined
 
-  constructor({ id, ports, home, program }: NodeSetting) {
-    this.id = id
-    this.ports = ports
-    this.home = home
-    this.#program = program
+  constructor(setting: NodeSetting) {
+    this.id = setting.id
+    this.ports = setting.ports
+    this.home = setting.home
+    this.#setting = setting
+  }
+
+  /** The process; undefined where it has ended. */
+  get pid(): number | undefined {
+    const child = this.#child
+    return child?.exitCode === null && child.signalCode === null ? child.pid : undefined
   }
 
   /** Writes the node's properties and its empty storage. */
@@ -147,16 +180,15 @@ export class BrokerNode {
     await run('java', [...this.#java(), 'kafka.tools.StorageTool', ...format])
   }
 
-  /** Starts the process, again where it was ended; resolves when it answers. */
   async start(): Promise<void> {
+    const { reaper, writeArchive } = this.#setting
     const out = openSync(this.#file('out.txt'), 'a')
-    const command = [...this.#java(), 'kafka.Kafka', this.#file('server.properties')]
+    const archive = writeArchive === undefined ? [] : [`-XX:ArchiveClassesAtExit=${writeArchive}`]
+    const command = [...archive, ...this.#java(), 'kafka.Kafka', this.#file('server.properties')]
     const child = spawn('java', command, { stdio: ['ignore', out, out] })
     closeSync(out)
     this.#child = child
-    const endWithUs = (): void => void child.kill('SIGKILL')
-    process.once('exit', endWithUs)
-    child.once('exit', () => process.off('exit', endWithUs))
+    if (child.pid !== undefined) reaper.watch(child.pid)
     const answers = await brokerAnswers(this.ports.plain, READY_MS, () => child.exitCode === null)
     if (answers) return
     await this.kill()
@@ -164,27 +196,22 @@ export class BrokerNode {
     throw new Error(`Kafka node ${this.id} did not start:\n${said.slice(-4000)}`)
   }
 
-  /** Ends the process as an operator does: leaders move away first. */
   async stop(): Promise<void> {
     await this.#end('SIGTERM')
   }
 
-  /** Ends the process as kill -9 does. */
   async kill(): Promise<void> {
     await this.#end('SIGKILL')
   }
 
-  /** Halts the process, whose sockets stay open and say nothing. */
   halt(): void {
     this.#child?.kill('SIGSTOP')
   }
 
-  /** Lets a halted process go on. */
   resume(): void {
     this.#child?.kill('SIGCONT')
   }
 
-  /** What the broker wrote to its log so far. */
   async said(): Promise<string> {
     return await readFile(this.#file('out.txt'), 'utf8')
   }
@@ -202,17 +229,11 @@ export class BrokerNode {
     return join(this.home, name)
   }
 
-  /** Small and quick to start: many brokers share few cores. */
   #java(): readonly string[] {
     return [
-      '-Xmx512m',
-      '-XX:+UseSerialGC',
-      '-XX:TieredStopAtLevel=1',
-      '-Xshare:auto',
       `-Dlog4j2.configurationFile=${this.#file('log4j2.xml')}`,
       `-Dlog4j.configuration=file:${this.#file('log4j.properties')}`,
-      '-cp',
-      join(this.#program, '*'),
+      ...javaArguments(this.#setting.program, 512),
     ]
   }
 }

@@ -1,3 +1,4 @@
-import { conformanceOnOwn } from './conformance-on.ts'
+import { TestCluster } from './broker.ts'
+import { conformanceOnce } from './conformance-on.ts'
 
-conformanceOnOwn('Kafka 3.9 with one node', { version: '3.9.1' })
+conformanceOnce('Kafka 3.9 with one node', () => TestCluster.start({ version: '3.9.1' }))

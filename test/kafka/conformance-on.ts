@@ -2,13 +2,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { transportConformance, type TransportHarness } from '../../transport/conformance.ts'
-import { TestCluster, type ClusterOptions } from './broker.ts'
 import { openSettledLog, type SettledLog } from './settled-log.ts'
 
 const clock = systemClock()
 /** The last test of the suite runs all the others twice. */
 const TIMEOUT_MS = 300_000
 const AGAIN = 'all of these hold again on a log that was used before, beside its old topics'
+
+/** What is not there is looked for a shorter time than usual: seconds for each case that needs it are a minute for all. */
+const QUICK_TO_MISS = {
+  producer: { unknownPartitionMs: 1_000 },
+  reader: { unknownTopicMs: 1_000 },
+}
 
 /** Cases that need a hand inside the log: test/kafka/reader-cluster.test.ts has elections that cut records off. */
 const NOT_STAGED = [
@@ -19,20 +24,24 @@ const NOT_STAGED = [
   'records are deleted from a compacted log, and it is compacted again',
 ]
 
+interface Brokers extends AsyncDisposable {
+  readonly brokers: readonly string[]
+}
+
 /** Registers the whole suite on brokers that are there. */
 export function conformanceOn(name: string, brokers: () => readonly string[]): void {
   describe(`a log on ${name}`, () => register(brokers, () => true))
 }
 
 /**
- * Registers the suite on a cluster of its own, started for it, but for the test that runs all cases
- * again on a used log: how used a log is, is the same to every broker.
+ * Registers the suite on brokers that are started or borrowed for it, but for the test that runs all
+ * cases again on a used log: how used a log is, is the same to every broker.
  */
-export function conformanceOnOwn(name: string, options: ClusterOptions): void {
+export function conformanceOnce(name: string, start: () => Promise<Brokers>): void {
   describe(`a log on ${name}`, () => {
-    let cluster: TestCluster | undefined
+    let cluster: Brokers | undefined
     beforeAll(async () => {
-      cluster = await TestCluster.start(options)
+      cluster = await start()
     })
     afterAll(() => cluster?.[Symbol.asyncDispose]())
     register(
@@ -56,7 +65,8 @@ function register(brokers: () => readonly string[], isWanted: (title: string) =>
 }
 
 function harnessOf(brokers: () => readonly string[]): TransportHarness {
-  const open = (): Promise<SettledLog> => openSettledLog({ brokers: brokers(), clock })
+  const open = (): Promise<SettledLog> =>
+    openSettledLog({ brokers: brokers(), clock, ...QUICK_TO_MISS })
   let last: SettledLog | undefined
   return {
     clock,

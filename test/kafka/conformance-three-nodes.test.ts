@@ -1,3 +1,4 @@
-import { conformanceOnOwn } from './conformance-on.ts'
+import { borrowNodes } from './borrowed-nodes.ts'
+import { conformanceOnce } from './conformance-on.ts'
 
-conformanceOnOwn('Kafka 4.1 with three nodes', { nodes: 3 })
+conformanceOnce('Kafka 4.1 with three nodes', borrowNodes)

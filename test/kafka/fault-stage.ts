@@ -1,6 +1,5 @@
 /** What tests of faults do to a cluster beside the commands: records, rights, strangers, brokers that are none. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { join } from 'node:path'
 import { sleep } from '../../model/clock.ts'
 import { asPartition, asTopic } from '../../model/position.ts'
 import { NO_HEADERS } from '../../model/record.ts'
@@ -8,7 +7,7 @@ import { systemClock } from '../../runtime/system-clock.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import { answer, bodyOf, FakeBroker } from '../transport/kafka/fake-broker.ts'
 import { PLAIN_USER } from './broker-properties.ts'
-import { kafkaProgram } from './program.ts'
+import { javaArguments, kafkaProgram } from './program.ts'
 import { kafkaTool } from './tools.ts'
 
 const clock = systemClock()
@@ -40,10 +39,10 @@ export async function allow(
 
 /** Kafka's own consumer of `words` in a group, when it has joined. */
 export async function otherConsumer(brokers: string, group: string): Promise<ChildProcess> {
-  const program = join(await kafkaProgram('4.1.0'), '*')
-  const java = ['-Xmx128m', '-cp', program, 'org.apache.kafka.tools.consumer.ConsoleConsumer']
+  const java = javaArguments(await kafkaProgram('4.1.0'), 128)
   const consumed = ['--bootstrap-server', brokers, '--topic', 'words', '--group', group]
-  const consumer = spawn('java', [...java, ...consumed], { stdio: 'ignore' })
+  const tool = ['org.apache.kafka.tools.consumer.ConsoleConsumer', ...consumed]
+  const consumer = spawn('java', [...java, ...tool], { stdio: 'ignore' })
   await using opened = await openKafka({ brokers, clock })
   const end = clock.monotonic() + START_MS
   while ((await opened.admin.describeGroup(group)).length === 0) {

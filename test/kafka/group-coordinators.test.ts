@@ -1,26 +1,30 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { sleep } from '../../model/clock.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
-import { TestCluster, type BrokerNode } from './broker.ts'
+import { borrowNodes, type BorrowedNodes } from './borrowed-nodes.ts'
+import type { KafkaNode } from './broker.ts'
 import { groupLog, newGroup, type GroupLog } from './group-members.ts'
 
 const clock = systemClock()
 /** Shorter than usual, so that a test need not wait long for them. */
 const LIMITS = { requestDeadlineMs: 3_000, heldRoundCheckMs: 1_000, connectDeadlineMs: 3_000 }
-let brokers: TestCluster
+let brokers: BorrowedNodes
 let groups: GroupLog
 
 beforeAll(async () => {
-  brokers = await TestCluster.start({ nodes: 3, properties: { 'group.max.size': '3' } })
+  brokers = await borrowNodes()
   groups = groupLog(brokers.brokers, LIMITS)
 })
+
+// Who came back has to have caught up before the next one is halted: one node of three takes no writes.
+beforeEach(() => brokers.whole())
 
 afterAll(async () => {
   await groups?.[Symbol.asyncDispose]()
   await brokers?.[Symbol.asyncDispose]()
 })
 
-async function coordinatorOf(groupId: string): Promise<BrokerNode> {
+async function coordinatorOf(groupId: string): Promise<KafkaNode> {
   const what = { kind: 'group', key: groupId } as const
   groups.cluster.coordinators.forget(what)
   return brokers.node(await groups.cluster.coordinators.find(what))
@@ -68,10 +72,10 @@ test('a join goes on elsewhere when the broker that holds it back says nothing a
 })
 
 test('a group that is full says so', async () => {
-  const group = await newGroup(groups, 3)
-  const members = ['one', 'two', 'three'].map((name) => group.join(name))
-  await group.settled(3, ...members)
-  await expect(group.join('four').membership.closed).rejects.toMatchObject({
+  const group = await newGroup(groups, 8)
+  const members = Array.from({ length: 8 }, (_, at) => group.join(`member ${at}`))
+  await group.settled(8, ...members)
+  await expect(group.join('one more').membership.closed).rejects.toMatchObject({
     code: 'MILLRACE_KAFKA_REFUSED',
     message: expect.stringContaining('group.max.size') as unknown,
   })

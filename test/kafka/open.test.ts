@@ -1,10 +1,10 @@
-import { afterAll, describe, expect, inject, test } from 'vitest'
+import { describe, expect, inject, test } from 'vitest'
 import { asOffset, asPartition, asTopic } from '../../model/position.ts'
 import { NO_HEADERS } from '../../model/record.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import { FakeBroker } from '../transport/kafka/fake-broker.ts'
-import { TestCluster } from './broker.ts'
+import { borrowNodes } from './borrowed-nodes.ts'
 
 const clock = systemClock()
 
@@ -49,13 +49,8 @@ describe('opening a log on Kafka', () => {
 })
 
 describe('three nodes', () => {
-  const started = TestCluster.start({ nodes: 3 })
-  afterAll(async () => {
-    await (await started)[Symbol.asyncDispose]()
-  })
-
   test('a leader and a coordinator that are killed are gone on without, and with when they return', async () => {
-    const cluster = await started
+    await using cluster = await borrowNodes()
     await using log = await openKafka({ brokers: cluster.brokers, clock })
     const topic = asTopic('moves')
     await log.admin.createTopics([{ topic, partitions: 6 }])
@@ -85,5 +80,5 @@ describe('three nodes', () => {
     expect(await round('without it')).toEqual([2, 2, 2, 2, 2, 2])
     await node.start()
     expect(await round('with it')).toEqual([3, 3, 3, 3, 3, 3])
-  }, 180_000)
+  }, 600_000)
 })

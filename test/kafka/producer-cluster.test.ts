@@ -13,20 +13,20 @@ import { KafkaCluster } from '../../transport/kafka/cluster/cluster.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import type { Producer, Transport } from '../../transport/transport.ts'
 import { addressesOf } from './addresses.ts'
-import { TestCluster } from './broker.ts'
+import { borrowNodes, type BorrowedNodes } from './borrowed-nodes.ts'
 
 const TEST_MS = 240_000
 const PARTITIONS = 3
 const clock = systemClock()
-let brokers: TestCluster
+let brokers: BorrowedNodes
 let cluster: KafkaCluster
 let log: Transport
 
 beforeAll(async () => {
-  brokers = await TestCluster.start({ nodes: 3 })
+  brokers = await borrowNodes()
   cluster = new KafkaCluster({ brokers: addressesOf(brokers.brokers), clock })
   log = await openKafka({ brokers: brokers.brokers, clock, producer: { produceDeadlineMs: 4_000 } })
-}, 300_000)
+})
 
 afterAll(async () => {
   await log?.[Symbol.asyncDispose]()

@@ -2,8 +2,6 @@
  * A reader over three real brokers that die, come back, elect the wrong leader, and serve a rack. The
  * tests share one cluster and go on from the state in which the one before left it.
  */
-import { appendFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sleep } from '../../model/clock.ts'
 import { asOffset, asPartition, asTopic, type Topic } from '../../model/position.ts'
@@ -18,25 +16,20 @@ import { KafkaReader } from '../../transport/kafka/reader/kafka-reader.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import type { Cursor, Producer, Reader, Transport } from '../../transport/transport.ts'
 import { addressesOf } from './addresses.ts'
-import { TestCluster } from './broker.ts'
+import { borrowNodes, type BorrowedNodes } from './borrowed-nodes.ts'
 
 const TEST_MS = 240_000
 const PARTITION = asPartition(0)
 const clock = systemClock()
-let brokers: TestCluster
+let brokers: BorrowedNodes
 let log: Transport
 let cluster: KafkaCluster
 
 beforeAll(async () => {
-  brokers = await TestCluster.start({
-    nodes: 3,
-    properties: {
-      'replica.selector.class': 'org.apache.kafka.common.replica.RackAwareReplicaSelector',
-    },
-  })
+  brokers = await borrowNodes()
   log = await openKafka({ brokers: brokers.brokers, clock })
   cluster = new KafkaCluster({ brokers: addressesOf(brokers.brokers), clock })
-}, 300_000)
+})
 
 afterAll(async () => {
   await log?.[Symbol.asyncDispose]()
@@ -140,12 +133,6 @@ describe('a reader over three brokers', () => {
     'reads from the replica in its rack, and from others where that one is gone',
     async () => {
       const topic = await create('rack', 3)
-      for (const { id, home } of brokers.nodes) {
-        await brokers.node(id).stop()
-        await appendFile(join(home, 'server.properties'), `broker.rack=rack-${id}\n`)
-        await brokers.node(id).start()
-        await until(topic, ({ partitions: [one] }) => one?.inSync.length === 3)
-      }
       await using producer = log.openProducer({})
       await producer.init()
       await send(producer, topic, ['a', 'b'])

@@ -1,5 +1,6 @@
 /** The suite that needs real servers from Maven Central: `npm run test:kafka`, never part of `npm test`. */
 import { defineConfig } from 'vitest/config'
+import { FileOrder } from './file-order.ts'
 
 export default defineConfig({
   test: {
@@ -8,9 +9,11 @@ export default defineConfig({
     environment: 'node',
     globalSetup: ['test/kafka/shared-cluster.ts'],
     pool: 'forks',
-    fileParallelism: false,
+    // Half of the time a file waits for brokers to notice something.
+    maxWorkers: 2,
+    sequence: { sequencer: FileOrder },
     testTimeout: 60_000,
-    // The first run fetches a hundred megabytes.
+    // The first run fetches a hundred megabytes; and a file may wait for others that have the nodes.
     hookTimeout: 600_000,
   },
   resolve: { conditions: ['millrace-source'] },
