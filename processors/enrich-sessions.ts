@@ -8,6 +8,7 @@
  * after it was given up: every answer is checked against the session it came from.
  */
 import type { Clock } from '../model/clock.ts'
+import { eitherSignal } from '../model/either-signal.ts'
 import { asError } from '../model/errors.ts'
 import { classifyFailure } from './classify-failure.ts'
 import type { EnrichLimits } from './enrich-limits.ts'
@@ -103,7 +104,8 @@ export class SessionDriver<K, V, R> implements EnrichDriver {
     const { attempt } = progress
     task.count('sessions')
     const given = new AbortController()
-    const signal = AbortSignal.any([task.signal, given.signal])
+    using either = eitherSignal(task.signal, given.signal)
+    const { signal } = either
     try {
       const session = await withDeadline<EnrichSession<K, V, R>>(
         async () => await enricher.open({ sessionKey: lane.key, attempt, signal }),

@@ -4,6 +4,7 @@
  * missing are started, all together, while the others go on. What changes meanwhile is met at the
  * next comparison, so no order of assignments, revocations and failures needs a case of its own.
  */
+import { eitherSignal } from '../model/either-signal.ts'
 import { asError } from '../model/errors.ts'
 import { describeTask, type TaskId } from './assignment.ts'
 import type { Share } from './share.ts'
@@ -123,7 +124,8 @@ export class TaskKeeper {
   async #start(taskIds: readonly TaskId[], stop: AbortSignal): Promise<void> {
     const calledOff = new AbortController()
     this.#starting = { tasks: taskIds, calledOff }
-    const signal = AbortSignal.any([stop, calledOff.signal])
+    using either = eitherSignal(stop, calledOff.signal)
+    const { signal } = either
     try {
       await this.#parts.standbys.giveUp(taskIds)
       await using opened = new AsyncDisposableStack()

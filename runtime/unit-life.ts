@@ -4,6 +4,7 @@
  * record loop (runtime/unit-loop.ts) and the keeper of its tasks (runtime/task-keeper.ts) run side by
  * side; the failure of one ends the other.
  */
+import { eitherSignal } from '../model/either-signal.ts'
 import { asError } from '../model/errors.ts'
 import type { StateHome } from '../state/home.ts'
 import type { Producer, Reader } from '../transport/transport.ts'
@@ -80,19 +81,21 @@ export class UnitLife implements ShareHolder {
   async run(stop: AbortSignal, cancel: AbortSignal): Promise<void> {
     const { share } = this.#parts
     const ended = new AbortController()
+    using over = eitherSignal(stop, ended.signal)
+    using leaving = eitherSignal(cancel, this.#lost.signal)
     try {
       await using resources = new AsyncDisposableStack()
       const { loop, keeper, standbys } = this.#open(resources)
       share.hold(this)
-      const over = AbortSignal.any([stop, ended.signal])
       const beside = [keeper, standbys].map(
-        async (work) => await work.run(over).catch((error: unknown) => loop.fail(asError(error))),
+        async (work) =>
+          await work.run(over.signal).catch((error: unknown) => loop.fail(asError(error))),
       )
       resources.defer(async () => {
         ended.abort(new Error('the unit has stopped'))
         await untilAborted(Promise.all(beside), cancel)
       })
-      await loop.run(stop, AbortSignal.any([cancel, this.#lost.signal]))
+      await loop.run(stop, leaving.signal)
     } finally {
       share.release()
       this.#keeper?.answer()

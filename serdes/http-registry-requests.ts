@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../model/clock.ts'
 import { sleep } from '../model/clock.ts'
+import { eitherSignal } from '../model/either-signal.ts'
 import { asError } from '../model/errors.ts'
 import { SerdeError } from './errors.ts'
 import { shorten } from './excerpt.ts'
@@ -120,9 +121,9 @@ export class RegistryRequests {
     const timer = this.#clock.timer(deadlineMs, () =>
       deadline.abort(new Error(`no answer within ${Math.round(deadlineMs)} ms`)),
     )
+    using either = eitherSignal(signal, deadline.signal)
     try {
-      const either = AbortSignal.any([signal, deadline.signal])
-      return await this.#exchange(question, address, either)
+      return await this.#exchange(question, address, either.signal)
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof SerdeError) throw error

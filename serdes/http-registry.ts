@@ -7,6 +7,7 @@
  * in it. Credentials appear in no message, whatever goes wrong.
  */
 import type { Clock } from '../model/clock.ts'
+import { eitherSignal } from '../model/either-signal.ts'
 import { isMillraceError } from '../model/errors.ts'
 import { badSchema } from './avro-schema.ts'
 import { canonicalJson } from './canonical-json.ts'
@@ -300,9 +301,9 @@ class RegistryClient implements HttpRegistry {
     return this.#read(ask, shape, await this.#answer(ask, signal))
   }
 
-  #answer(ask: Ask, signal?: AbortSignal): Promise<Answer> {
-    const signals = [signal, this.#signal].filter((one) => one !== undefined)
-    return this.#requests.ask({ ...ask, signal: AbortSignal.any(signals) })
+  async #answer(ask: Ask, signal?: AbortSignal): Promise<Answer> {
+    using either = eitherSignal(signal, this.#signal)
+    return await this.#requests.ask({ ...ask, signal: either.signal })
   }
 
   #read<T>(ask: Ask, shape: Shape<T>, answer: Answer): T {

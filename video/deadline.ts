@@ -1,5 +1,6 @@
 /** A wait that ends: with a signal's abort, or with an error of its own after a time. */
 import type { Clock } from '../model/clock.ts'
+import { eitherSignal } from '../model/either-signal.ts'
 
 /** How long a wait may be and what it ends with. */
 export interface Deadline {
@@ -16,8 +17,9 @@ export async function withDeadline<T>(
 ): Promise<T> {
   const over = new AbortController()
   const timer = clock.timer(deadlineMs, () => over.abort(error()))
+  using either = eitherSignal(over.signal, signal)
   try {
-    return await work(signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]))
+    return await work(either.signal)
   } finally {
     timer.cancel()
   }
