@@ -29,6 +29,8 @@ export class Lane implements AsyncDisposable {
   readonly purpose: string
   readonly #setting: LaneSetting
   readonly #connections = new Map<string, Promise<BrokerConnection>>()
+  /** Where a node was last asked: one that the cluster has given up may still owe answers. */
+  readonly #askedAt = new Map<number, string>()
   readonly #closing = new AbortController()
 
   constructor(setting: LaneSetting) {
@@ -82,9 +84,9 @@ export class Lane implements AsyncDisposable {
 
   /** Ends the connection to a node, for instance because its answers no longer matter. */
   async drop(node: number, reason: Error): Promise<void> {
-    const address = await this.#setting.addressOf(node)
-    if (address === undefined) return
-    const connection = await this.#connections.get(describeAddress(address))?.catch(() => undefined)
+    const name = this.#askedAt.get(node)
+    if (name === undefined) return
+    const connection = await this.#connections.get(name)?.catch(() => undefined)
     connection?.destroy(reason)
   }
 
@@ -101,6 +103,7 @@ export class Lane implements AsyncDisposable {
   async #toNode(node: number, signal: AbortSignal | undefined): Promise<BrokerConnection> {
     const address = await this.#setting.addressOf(node, signal)
     if (address === undefined) throw unknownNode(node)
+    this.#askedAt.set(node, describeAddress(address))
     return await this.connectTo(address, signal)
   }
 
