@@ -25,6 +25,8 @@ export interface BenchWork {
   readonly amount: number
   /** Further figures in bytes, by name. */
   readonly bytes?: Readonly<Record<string, number>>
+  /** Further figures in milliseconds, by name. */
+  readonly times?: Readonly<Record<string, number>>
   /** Another program did the work: processor time and memory of this one say nothing. */
   readonly elsewhere?: boolean
 }
@@ -50,4 +52,8 @@ export interface BenchCase {
   /** The first one is what the others are compared with, where `compares` is set. */
   readonly variants: readonly BenchVariant[]
   readonly compares: boolean
+  /** Runs where it is named, and not with all others: it starts a Kafka broker. */
+  readonly needsBroker?: boolean
+  /** How long one of its processes may take; default two minutes. */
+  readonly childDeadlineMs?: number
 }

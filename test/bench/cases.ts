@@ -4,6 +4,7 @@ import { flagship } from './cases/flagship.ts'
 import { ingestRate } from './cases/ingest.ts'
 import { joins } from './cases/joins.ts'
 import { recordLoop } from './cases/record-loop.ts'
+import { restore } from './cases/restore.ts'
 
 /** Every case there is. */
-export const CASES: readonly BenchCase[] = [ingestRate, flagship, recordLoop, joins]
+export const CASES: readonly BenchCase[] = [ingestRate, flagship, recordLoop, joins, restore]

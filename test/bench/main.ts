@@ -67,7 +67,7 @@ async function bench(cases: readonly BenchCase[]): Promise<void> {
     const readings = await runRounds(benchCase, settings, {
       repeat,
       endMs: nowMs + ((endMs - nowMs) * benchCase.variants.length) / left,
-      childDeadlineMs: CHILD_DEADLINE_MS,
+      childDeadlineMs: benchCase.childDeadlineMs ?? CHILD_DEADLINE_MS,
       profileFolder: profile,
       onRun: (variant, round) => showRun(`${benchCase.name}, round ${round}: ${variant}`),
     })
@@ -88,7 +88,9 @@ function chosenCases(names: readonly string[]): readonly BenchCase[] {
     if (!CASES.some((one) => one.name === name)) wrong(`there is no case ${name}`)
   }
   const only = (name: string, at: number): boolean => at === 0 || name.includes(values.only)
-  return CASES.filter(({ name }) => names.length === 0 || names.includes(name)).map((one) => ({
+  return CASES.filter(({ name, needsBroker }) =>
+    names.length === 0 ? needsBroker !== true : names.includes(name),
+  ).map((one) => ({
     ...one,
     variants: one.variants.filter(({ name }, at) => only(name, at)),
   }))

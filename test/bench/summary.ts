@@ -22,6 +22,8 @@ export interface VariantFigures {
   readonly peakBytes: Spread | undefined
   /** Further figures, medians, in bytes. */
   readonly bytes: Readonly<Record<string, number>>
+  /** Further figures, in milliseconds. */
+  readonly times: Readonly<Record<string, Spread>>
 }
 
 /** How many bytes or records `cpuSecondsEach` is for. */
@@ -34,6 +36,7 @@ export function summarize(benchCase: BenchCase, readings: Readings): readonly Va
     const each = EACH[benchCase.unit]
     const isOwn = runs.every(({ elsewhere }) => elsewhere !== true)
     const names = Object.keys(runs[0]?.bytes ?? {})
+    const timeNames = Object.keys(runs[0]?.times ?? {})
     return {
       variant: name,
       runs: runs.length,
@@ -45,6 +48,9 @@ export function summarize(benchCase: BenchCase, readings: Readings): readonly Va
       peakBytes: isOwn ? spread(runs.map(({ peakBytes }) => peakBytes)) : undefined,
       bytes: Object.fromEntries(
         names.map((of) => [of, spread(runs.map(({ bytes }) => bytes?.[of] ?? 0)).median]),
+      ),
+      times: Object.fromEntries(
+        timeNames.map((of) => [of, spread(runs.map(({ times }) => times?.[of] ?? NaN))]),
       ),
     }
   })

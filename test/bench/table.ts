@@ -21,6 +21,7 @@ export function tableOf(benchCase: BenchCase, figures: readonly VariantFigures[]
     ],
     ['peak MB', ({ peakBytes }) => spreadText(peakBytes, (n) => (n / 1e6).toFixed(0))],
     ...bytesColumns(figures),
+    ...timeColumns(figures),
   ]
   const rows = [
     columns.map(([heading]) => heading),
@@ -48,6 +49,16 @@ function bytesColumns(
         ({ bytes }: VariantFigures) => (bytes[name] === undefined ? '' : formatBytes(bytes[name])),
       ] as const,
   )
+}
+
+function timeColumns(
+  figures: readonly VariantFigures[],
+): (readonly [string, (of: VariantFigures) => string])[] {
+  const names = new Set(figures.flatMap(({ times }) => Object.keys(times)))
+  return [...names].map((name) => [
+    `${name}, ms`,
+    ({ times }) => spreadText(times[name], (n) => n.toFixed(0)),
+  ])
 }
 
 function spreadText(spread: Spread | undefined, text: (n: number) => string): string {

@@ -1,0 +1,81 @@
+/** A process of the benchmark of restarts, as that sees it. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { sleep, type Clock } from '../../model/clock.ts'
+import type { RestorePlace } from './restore-shape.ts'
+
+const APP = fileURLToPath(new URL('restore-app.ts', import.meta.url))
+const LOOK_AGAIN_MS = 5
+
+/** What a process told, and when, by the machine's time. */
+export interface Told {
+  readonly at: number
+  readonly kind: string
+  readonly restored?: number
+  readonly remaining?: number
+  readonly tasks?: readonly string[]
+}
+
+/** One process. */
+export class RestoreProcess {
+  readonly events: Told[] = []
+  readonly startedAtMs: number
+  readonly #child: ChildProcess
+  readonly #clock: Clock
+  readonly #closed: Promise<unknown>
+
+  constructor(place: RestorePlace, clock: Clock) {
+    const profile = process.env['MILLRACE_BENCH_PROFILE']
+    const flags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+    this.startedAtMs = clock.now()
+    this.#clock = clock
+    this.#child = spawn(process.execPath, [...flags, APP, JSON.stringify(place)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    if (this.#child.stdout === null) throw new TypeError('no standard output')
+    createInterface(this.#child.stdout).on('line', (line) =>
+      this.events.push(JSON.parse(line) as Told),
+    )
+    this.#closed = once(this.#child, 'close')
+  }
+
+  /** Resolves with the first event that fits, from a place in `events` on; rejects where the process ends before. */
+  async says(fits: (event: Told) => boolean, from = 0): Promise<Told> {
+    for (;;) {
+      const found = this.events.slice(from).find(fits)
+      if (found !== undefined) return found
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+        throw new Error(`a process ended early: ${JSON.stringify(this.events.slice(-5))}`)
+      }
+      await sleep(this.#clock, LOOK_AGAIN_MS)
+    }
+  }
+
+  /** Resolves when it runs its task, told from a place in `events` on. */
+  async runs(from = 0): Promise<Told> {
+    return await this.says(
+      ({ kind, tasks }) => kind === 'unit-started' && (tasks ?? []).length > 0,
+      from,
+    )
+  }
+
+  /** Records that were restored, told from a place in `events` on: each restore tells its own at its end. */
+  restored(from = 0): number {
+    return this.events
+      .slice(from)
+      .filter(({ kind, remaining }) => kind === 'restoring' && remaining === 0)
+      .reduce((sum, { restored }) => sum + (restored ?? 0), 0)
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#closed
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM')
+    await this.#closed
+  }
+}
