@@ -6,6 +6,7 @@
 import { sleep } from '../model/clock.ts'
 import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
 import { asTopic, type TopicPartition } from '../model/position.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 import { forApplication } from '../topology/application.ts'
 import type { Topology } from '../topology/graph.ts'
 import { limitsOf, type Guarantee, type StreamsLimits, type StreamsOptions } from './config.ts'
@@ -19,6 +20,7 @@ import { openTopology, type OpenStore, type OpenTopology } from './open-topology
 import { Pause } from './pause.ts'
 import { PayloadCache } from './payload-cache.ts'
 import type { AppServices } from './services.ts'
+import { SourceWatch } from './source-watch.ts'
 import { moveApp, type AppState } from './task-state.ts'
 import { prepareTopics, type KnownTopics } from './topics.ts'
 import type { CommitUnit } from './unit.ts'
@@ -109,7 +111,7 @@ export class StreamsApp implements AsyncDisposable {
       if (this.#state === 'starting') this.#units = units
     } catch (error) {
       if (this.#state === 'starting') await this.#fail(asError(error))
-      if (this.#state === 'failed') throw error
+      if (this.#state === 'failed') return await this.closed
     }
     if (this.#state === 'starting') await Promise.race([this.#runUnits(), this.closed])
     // Closed before a unit was made: nobody else ends it.
@@ -168,18 +170,19 @@ export class StreamsApp implements AsyncDisposable {
     }
   }
 
-  /** Does again what the log refused in passing, until it works, the app is closed, or too long has passed. */
   #localStore(name: string): LocalStoreSource {
     const open = (): OpenStore | undefined => this.#open?.stores.get(name)
     return { name, open, tasks: () => this.#readableTasks() }
   }
 
+  /** Does again what the log refused in passing, until it works, the app is closed, or too long has passed. */
   async #insist<T>(work: () => Promise<T>): Promise<T> {
     const { clock } = this.#options
     const deadline = clock.monotonic() + this.#limits.unitTimeoutMs
     for (let delayMs = this.#limits.restartBackoffMs; ; delayMs = Math.min(delayMs * 2, 5_000)) {
       try {
-        return await work()
+        // A log that is away must not hold up an app that is closed: it has nothing to lose yet.
+        return await untilAborted(work(), this.#closing.signal)
       } catch (error) {
         const isPassing = isMillraceError(error) && error.remedy === 'retry'
         const isOver = this.#state !== 'starting' || clock.monotonic() >= deadline
@@ -217,13 +220,28 @@ export class StreamsApp implements AsyncDisposable {
       deadLetterTopic: letters,
     })
     const services = await this.#services(topics, registry)
-    return makeUnits({
+    const units = makeUnits({
       application: this.application,
       options: this.#options,
       services,
       guarantee: this.#guarantee,
       onSettled: () => this.#onUnitStarted(),
     })
+    this.#watchSources(topics)
+    return units
+  }
+
+  #watchSources({ partitionsOf }: KnownTopics): void {
+    const { transport, clock } = this.#options
+    const watch = new SourceWatch({
+      admin: transport.admin,
+      sources: this.#topology.subtopologies.flatMap(({ sourceTopics }) => sourceTopics),
+      partitionsOf,
+      clock,
+      intervalMs: this.#limits.topicCheckIntervalMs,
+      onAdded: (error) => this.#stopFor(error),
+    })
+    this.#resources.use(watch)
   }
 
   async #services(topics: KnownTopics, registry: StreamsOptions['registry']): Promise<AppServices> {
@@ -271,12 +289,17 @@ export class StreamsApp implements AsyncDisposable {
       try {
         await unit.run()
       } catch (error) {
-        this.#failure ??= asError(error)
-        this.#stopUnits()
+        this.#stopFor(asError(error))
       }
     })
     void Promise.all(runs).then(async () => await this.#end())
     await started.promise
+  }
+
+  /** Stops all units cleanly, and fails of this. */
+  #stopFor(error: Error): void {
+    this.#failure ??= error
+    this.#stopUnits()
   }
 
   #resolveStarted: () => void = () => {}

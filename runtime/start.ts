@@ -5,6 +5,9 @@
  * after it are final; the changelog ends are read after that, uncommitted, so that everything ever
  * committed lies before them; and the offsets to start from are committed before the first record,
  * so that state without offsets is always an error and never a silent reset.
+ *
+ * Nothing runs yet, so whoever stops a start loses nothing: no question is waited for once the
+ * signal has aborted, for a log that is away may answer none of them.
  */
 import { sleep, type Clock } from '../model/clock.ts'
 import { isMillraceError, MillraceError } from '../model/errors.ts'
@@ -14,7 +17,8 @@ import {
   type Topic,
   type TopicPartition,
 } from '../model/position.ts'
-import type { CommittedOffset, Isolation, Transport } from '../transport/transport.ts'
+import { untilAborted } from '../model/until-aborted.ts'
+import type { CommittedOffset, Isolation, LogEnd, Transport } from '../transport/transport.ts'
 import type { OffsetWriter } from './assignment.ts'
 import type { Guarantee, StreamsLimits } from './config.ts'
 import { decodeOffsetMetadata, encodeOffsetMetadata } from './offset-metadata.ts'
@@ -77,9 +81,9 @@ export interface StartStep {
 /** A unit that is told its share must not meet a group that agrees on its own. */
 export const refuseMembers: StartStep = {
   name: 'refuseMembers',
-  run: async ({ transport, groupId, writer }) => {
+  run: async ({ transport, groupId, writer, signal }) => {
     if (writer.mode === 'group') return
-    const members = await transport.admin.describeGroup(groupId)
+    const members = await untilAborted(transport.admin.describeGroup(groupId), signal)
     if (members.length === 0) return
     throw new MillraceError(
       'MILLRACE_GROUP_HAS_MEMBERS',
@@ -142,7 +146,11 @@ export const resolveStarts: StartStep = {
   name: 'resolveStarts',
   run: async (round) => {
     const inputs = round.tasks.flatMap(({ inputs: own }) => own)
-    const earliest = await round.transport.admin.offsets(inputs, 'earliest', 'read_committed')
+    const { transport, signal } = round
+    const earliest = await untilAborted(
+      transport.admin.offsets(inputs, 'earliest', 'read_committed'),
+      signal,
+    )
     for (const task of round.tasks) await refuseLostOffsets(task, round)
     await refuseLostRecords(inputs, round)
     round.progress.starts = inputs.map((at, i) => {
@@ -197,8 +205,9 @@ export const START: readonly StartStep[] = [
 
 async function fence(transactionalIds: readonly string[], round: StartRound): Promise<void> {
   for (const transactionalId of transactionalIds) {
+    round.signal.throwIfAborted()
     await using producer = round.transport.openProducer({ transactionalId })
-    await producer.init()
+    await untilAborted(producer.init(), round.signal)
   }
 }
 
@@ -208,7 +217,7 @@ async function stableOffsets(round: StartRound): Promise<readonly (CommittedOffs
   const deadline = clock.monotonic() + limits.offsetsPendingMs
   for (let delayMs = 5; ; delayMs = Math.min(delayMs * 2, 500)) {
     try {
-      return await transport.admin.committedOffsets(groupId, inputs)
+      return await untilAborted(transport.admin.committedOffsets(groupId, inputs), signal)
     } catch (error) {
       const pending = isMillraceError(error, 'MILLRACE_OFFSETS_PENDING')
       if (!pending || clock.monotonic() >= deadline) throw error
@@ -258,10 +267,9 @@ async function refuseLostRecords(
 /** The first committed offset that its topic does not have. */
 async function firstOutside(
   inputs: readonly TopicPartition[],
-  { transport, progress }: StartRound,
+  { transport, progress, signal }: StartRound,
 ) {
-  const starts = await transport.admin.offsets(inputs, 'earliest', 'read_uncommitted')
-  const ends = await transport.admin.offsets(inputs, 'latest', 'read_uncommitted')
+  const [starts, ends] = await bothEnds(inputs, { transport, signal })
   for (const [i, at] of inputs.entries()) {
     const offset = progress.committed[i]?.offset
     const [start, end] = [starts[i], ends[i]]
@@ -279,17 +287,22 @@ function hasOffsets(task: StartingTask, { progress, tasks }: StartRound): boolea
 }
 
 /** Where a task has left state: a changelog that was written to, or its folder. */
-async function traceOfState(
-  task: StartingTask,
-  { transport }: StartRound,
-): Promise<string | undefined> {
-  const [earliest, latest] = [
-    await transport.admin.offsets(task.changelogs, 'earliest', 'read_uncommitted'),
-    await transport.admin.offsets(task.changelogs, 'latest', 'read_uncommitted'),
-  ]
+async function traceOfState(task: StartingTask, round: StartRound): Promise<string | undefined> {
+  const [earliest, latest] = await bothEnds(task.changelogs, round)
   const written = task.changelogs.find((_, i) => (latest[i] ?? 0) > (earliest[i] ?? 0))
   if (written !== undefined) return describePartition(written)
   return task.hasState ? 'its state folder' : undefined
+}
+
+/** The first offsets and the ends of partitions, in the order asked. */
+async function bothEnds(
+  partitions: readonly TopicPartition[],
+  { transport, signal }: Pick<StartRound, 'transport' | 'signal'>,
+) {
+  const { admin } = transport
+  const ask = async (end: LogEnd) =>
+    await untilAborted(admin.offsets(partitions, end, 'read_uncommitted'), signal)
+  return [await ask('earliest'), await ask('latest')] as const
 }
 
 function otherMode(round: StartRound, writer: OffsetWriter): MillraceError {

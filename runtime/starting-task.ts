@@ -1,5 +1,6 @@
 /** A task while it starts: what it reads, and how its stores come up to date. */
 import type { TopicPartition } from '../model/position.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { UnitServices } from './services.ts'
 import type { StartingTask } from './start.ts'
@@ -32,7 +33,8 @@ export class StartingUnitTask implements StartingTask {
   }
 
   async restore({ starts, end, signal }: Parameters<StartingTask['restore']>[0]): Promise<void> {
-    const changelogEnds = await this.#transport.admin.offsets(this.changelogs, 'latest', end)
+    const { admin } = this.#transport
+    const changelogEnds = await untilAborted(admin.offsets(this.changelogs, 'latest', end), signal)
     await this.#restore.run({ ends: this.#restore.ends(starts, changelogEnds), signal })
   }
 }

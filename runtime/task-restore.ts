@@ -1,5 +1,6 @@
 /** How a task's stores come up to date: from which topics, how far, and what is told about it. */
 import { asOffset, type Offset, type Topic, type TopicPartition } from '../model/position.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 import type { TaskState } from '../state/layers.ts'
 import { describeFullRestore, restoreStores, type RestoreSource } from '../state/restore.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -74,7 +75,7 @@ export class TaskRestore {
     const { transport, services } = this.#parts
     const { clock, limits, onEvent } = services
     const sources: RestoreSource[] = []
-    for (const store of this.#stores) sources.push(await this.#source(store, ends))
+    for (const store of this.#stores) sources.push(await this.#source(store, ends, signal))
     await using reader = transport.openReader({
       isolation: 'read_committed',
       prefetchBytes: limits.prefetchBytes,
@@ -104,10 +105,12 @@ export class TaskRestore {
   async #source(
     store: OpenStore & { readonly changelog: Topic },
     ends: ReadonlyMap<string, Offset>,
+    signal: AbortSignal,
   ): Promise<RestoreSource> {
     const { state, taskId, transport } = this.#parts
     const at = { topic: store.changelog, partition: taskId.partition }
-    const described = (await transport.admin.describeTopics([store.changelog]))[0]
+    const { admin } = transport
+    const [described] = await untilAborted(admin.describeTopics([store.changelog]), signal)
     if (described === undefined) {
       throw new TypeError(`the changelog ${store.changelog} was not created`)
     }
@@ -120,7 +123,8 @@ export class TaskRestore {
       topicId: described.topicId,
       end: ends.get(name) ?? asOffset(0),
       earliest: async () => {
-        const [earliest] = await transport.admin.offsets([at], 'earliest', 'read_uncommitted')
+        const asked = admin.offsets([at], 'earliest', 'read_uncommitted')
+        const [earliest] = await untilAborted(asked, signal)
         return earliest ?? asOffset(0)
       },
       keyPrefixLength: store.key.prefix.length,

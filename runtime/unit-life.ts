@@ -54,7 +54,7 @@ export class UnitLife implements ShareHolder {
   #loop: UnitLoop | undefined
   #keeper: TaskKeeper | undefined
   #standbys: Standbys | undefined
-  #isInitialized = false
+  #initialized: Promise<void> | undefined
 
   constructor(parts: UnitLifeParts) {
     this.#parts = parts
@@ -224,7 +224,7 @@ export class UnitLife implements ShareHolder {
       departed: share.departed.filter((id) => id !== services.writer.transactionalId),
       onFenced: (transactionalIds: readonly string[]) => share.fenced(transactionalIds),
       isAlive: (transactionalId: string) => share.isAlive(transactionalId),
-      initProducer: async () => await this.#initOnce(producer),
+      initProducer: async () => await untilAborted(this.#initOnce(producer), signal),
       commitStarts: async (offsets: Parameters<UnitLoop['commit']>[0]) =>
         await this.#loop?.commit(offsets, signal),
       tasks: tasks.map((task) => new StartingUnitTask(task, transport, services)),
@@ -241,10 +241,13 @@ export class UnitLife implements ShareHolder {
     return progress.starts
   }
 
-  async #initOnce(producer: Producer): Promise<void> {
-    if (this.#isInitialized) return
-    await producer.init()
-    this.#isInitialized = true
+  /** A start that was called off meanwhile leaves this to the next one: two at a time would be too many. */
+  #initOnce(producer: Producer): Promise<void> {
+    this.#initialized ??= producer.init().catch((error: unknown) => {
+      this.#initialized = undefined
+      throw error
+    })
+    return this.#initialized
   }
 
   #settled(tasks: readonly UnitTask[]): void {

@@ -10,6 +10,8 @@ export const GROUP_RETRY_MIN_MS = 20
 export const GROUP_RETRY_MAX_MS = 1_000
 /** How often a member that leaves says goodbye; where none arrives, its session ends. */
 export const GOODBYES_MAX = 3
+/** How long it takes for that altogether: a log that is away must not hold up who leaves. */
+export const GOODBYES_MS = 3_000
 
 /** Asks until there is an answer; undefined as soon as the signal aborts. Throws what is not retriable. */
 export async function untilAnswered<T>(
@@ -33,15 +35,20 @@ export async function sayGoodbye(
   { coordinator, clock }: { readonly coordinator: GroupCoordinatorPort; readonly clock: Clock },
   member: MemberOfGroup,
 ): Promise<void> {
-  const { signal } = new AbortController()
-  for (let tries = 1; tries <= GOODBYES_MAX; tries += 1) {
-    try {
-      await coordinator.leave(member, signal)
-      return
-    } catch (error) {
-      if (!isRetriable(error)) return
+  const over = new AbortController()
+  const timer = clock.timer(GOODBYES_MS, () => over.abort(new Error('the goodbye took too long')))
+  try {
+    for (let tries = 1; tries <= GOODBYES_MAX; tries += 1) {
+      try {
+        await untilAborted(coordinator.leave(member, over.signal), over.signal)
+        return
+      } catch (error) {
+        if (!isRetriable(error)) return
+      }
+      if (tries < GOODBYES_MAX) await rest(clock, retryDelayMs(tries), over.signal)
     }
-    if (tries < GOODBYES_MAX) await sleep(clock, retryDelayMs(tries))
+  } finally {
+    timer.cancel()
   }
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { text } from '../../serdes/primitives.ts'
 import { topology } from '../../topology/builder.ts'
 import { TransportError } from '../../transport/errors.ts'
+import { GOODBYES_MS } from '../../transport/group-patience.ts'
 import { HandService } from '../processors/hand-services.ts'
 import { MemoryBench, type Life } from './memory-bench.ts'
 import { gated } from './wrapped-transport.ts'
@@ -13,6 +14,16 @@ const passing = () =>
 
 const states = ({ events }: Life): readonly string[] =>
   events.flatMap((event) => (event.kind === 'state' ? [event.to] : []))
+
+const counting = () =>
+  topology('app', ({ stream }) => {
+    stream('in', { key: text, value: text })
+      .groupByKey()
+      .count({ store: 'counts' })
+      .toStream()
+      .mapValues(String)
+      .to('out', { value: text })
+  })
 
 /** A gate that stays shut until it is opened. */
 function gate() {
@@ -102,55 +113,69 @@ describe('a close during the start', () => {
     expect(life.app.state).toBe('stopped')
   })
 
-  test('while a producer is made stops after that step, cleanly', async () => {
-    const bench = await MemoryBench.with(['in', 'out'])
-    const init = gate()
-    const life = bench.life(passing(), {
-      wrap: (transport) => gated(transport, { beforeInit: init.pass }),
-    })
-    const started = life.app.start()
-    await bench.pass(20)
-    const closed = life.app.close()
-    await bench.pass(20)
-    expect(life.app.state).toBe('stopping')
-    init.open()
-    await bench.settle(Promise.all([started, closed]))
-    expect(life.app.state).toBe('stopped')
-    expect(life.events.some(({ kind }) => kind === 'notice')).toBe(false)
-  })
-
-  test('waits no longer than its deadline for a step that hangs', async () => {
-    const bench = await MemoryBench.with(['in', 'out'])
-    const life = bench.life(passing(), {
-      limits: { closeDeadlineMs: 500 },
-      wrap: (transport) => gated(transport, { beforeInit: gate().pass }),
-    })
-    const started = life.app.start()
-    started.catch(() => {})
-    await bench.pass(20)
-    life.app.close().catch(() => {})
-    await bench.pass(600)
-    expect(life.app.state).toBe('failed')
-    await expect(life.app.closed).rejects.toMatchObject({ code: 'MILLRACE_CLOSE_DEADLINE' })
-  })
-
-  test('waits no longer than its deadline for topics that are looked up for ever', async () => {
-    const bench = new MemoryBench({
-      decide: ({ connection }) =>
-        connection === 'life-1' ? { requestDelayMs: 1_000_000 } : undefined,
-    })
-    await bench.createTopics(['in', 'out'])
-    const life = bench.life(passing(), { limits: { closeDeadlineMs: 500 } })
-    life.app.start().catch(() => {})
-    await bench.pass(20)
-    life.app.close().catch(() => {})
-    await bench.pass(600)
-    expect(life.app.state).toBe('failed')
-    // What comes late changes nothing any more.
-    await bench.pass(1_000_000)
-    expect(life.app.state).toBe('failed')
-  })
+  test.each(['static', 'group'] as const)(
+    'ends it at once, whichever question the log has left without an answer (%s)',
+    async (kind) => {
+      const asked = new Set<string>()
+      for (let answers = 0; ; answers += 1) {
+        const { life, bench, hanging } = await startOverMuteLog(answers, kind)
+        if (life.app.state === 'running') break
+        asked.add(hanging() ?? 'nothing')
+        const closed = life.app.close()
+        const over = Promise.all([life.started, closed]).then(() => true)
+        await bench.pass(AT_ONCE_MS[kind])
+        expect(life.app.state, `${answers} answers, then ${hanging()}`).toBe('stopped')
+        expect(await over).toBe(true)
+        expect(life.events.some((event) => event.kind === 'notice')).toBe(false)
+        // What is answered late changes nothing any more, and the next start finds all in order.
+        await bench.pass(MUTE_MS)
+        expect(life.app.state).toBe('stopped')
+        const next = await bench.start(counting(), { assignment: { kind } })
+        await next.caughtUp()
+        expect(bench.texts('out')).toEqual(['a=1'])
+        await next.close()
+      }
+      expect([...asked]).toEqual(expect.arrayContaining(QUESTIONS[kind]))
+    },
+    TIMEOUT_MS,
+  )
 })
+
+/** Until what has nothing to wait for is over: a member of a group says goodbye first, for so long. */
+const AT_ONCE_MS = { static: 5, group: GOODBYES_MS + 5 }
+/** Of a test that starts an app over for each of the questions of a start. */
+const TIMEOUT_MS = 20_000
+/** How long a question of a mute log waits for its answer. */
+const MUTE_MS = 5 * 60_000
+/** Some of what a start asks for: each of them is left without an answer once. */
+const QUESTIONS = {
+  static: ['describeTopics', 'describeGroup', 'init', 'committedOffsets', 'offsets'],
+  group: ['describeTopics', 'joinGroup', 'syncGroup', 'init', 'committedOffsets', 'offsets'],
+}
+
+/** Answers of the last round of a start are waited for: offsets are on their way then. */
+const COMMITS = new Set(['produce', 'flush', 'sendOffsets', 'commit'])
+
+/** An app that counts, started over a log that answers it so many times and then no more. */
+async function startOverMuteLog(answers: number, kind: 'static' | 'group') {
+  let questions = 0
+  let hanging: string | undefined
+  const bench = new MemoryBench({
+    decide: ({ connection, kind: what }) => {
+      if (connection !== 'life-1' || COMMITS.has(what)) return undefined
+      questions += 1
+      if (questions <= answers) return undefined
+      hanging ??= what
+      return { requestDelayMs: MUTE_MS }
+    },
+  })
+  await bench.createTopics(['in', 'out'])
+  await bench.produce('in', [{ key: 'a', value: '1' }])
+  const app = bench.life(counting(), { assignment: { kind } })
+  const started = app.app.start()
+  await bench.pass(500)
+  return { life: Object.assign(app, { started }), bench, hanging: () => hanging }
+}
 
 describe('a close whose last commit hangs', () => {
   test('gives up at the deadline; the next start does it again', async () => {
