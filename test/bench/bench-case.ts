@@ -27,6 +27,10 @@ export interface BenchWork {
   readonly bytes?: Readonly<Record<string, number>>
   /** Further figures in milliseconds, by name. */
   readonly times?: Readonly<Record<string, number>>
+  /** What the programs cost that did the work, where it was others: instead of this process's own readings. */
+  readonly seconds?: number
+  readonly cpuSeconds?: number
+  readonly peakBytes?: number
   /** Another program did the work: processor time and memory of this one say nothing. */
   readonly elsewhere?: boolean
 }

@@ -19,7 +19,7 @@ export async function measured(work: () => Promise<BenchWork>): Promise<Measured
   const done = await work()
   const seconds = Number(process.hrtime.bigint() - before) / 1e9
   const { user, system } = process.cpuUsage(cpuBefore)
-  return { ...done, seconds, cpuSeconds: (user + system) / 1e6, peakBytes: peakBytes() }
+  return { seconds, cpuSeconds: (user + system) / 1e6, peakBytes: peakBytes(), ...done }
 }
 
 /** Linux says it exactly; elsewhere the operating system's own count of kibibytes. */

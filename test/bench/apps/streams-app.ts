@@ -6,7 +6,7 @@
  *     --topology pass|count|wcount|st|ssj|ss --guarantee eos|alos --threads N
  *     --in1 TOPIC [--in2 TOPIC] --out TOPIC [--joined full|ref|copies] [--set property=value]…
  *
- * Prints `EV name epochMillis [text]`: main, state (RUNNING, …), first_input, restore_start and
+ * Prints `EV name epochMillis [text]`: main, state (RUNNING, …), first_input, tasks, restore_start and
  * restore_end. One process has one record loop: more threads there are more processes here.
  */
 import { join } from 'node:path'
@@ -85,6 +85,7 @@ const restored = new Map<string, number>()
 
 function tell(event: StreamsEvent): void {
   if (event.kind === 'state') say('state', event.to.toUpperCase())
+  else if (event.kind === 'unit-started') say('tasks', event.tasks.join())
   else if (event.kind === 'restoring') tellRestoring(event)
   else if (event.kind === 'notice') console.log(event.message)
   else if ('error' in event) console.log(event.kind, event.error)
