@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { transportConformance, type TransportHarness } from '../../transport/conformance.ts'
+import type { Transport } from '../../transport/transport.ts'
 import { openSettledLog, type SettledLog } from './settled-log.ts'
 
 const clock = systemClock()
@@ -30,7 +31,7 @@ interface Brokers extends AsyncDisposable {
 
 /** Registers the whole suite on brokers that are there. */
 export function conformanceOn(name: string, brokers: () => readonly string[]): void {
-  describe(`a log on ${name}`, () => register(brokers, () => true))
+  describe.concurrent(`a log on ${name}`, () => register(brokers, () => true))
 }
 
 /**
@@ -38,7 +39,7 @@ export function conformanceOn(name: string, brokers: () => readonly string[]): v
  * cases again on a used log: how used a log is, is the same to every broker.
  */
 export function conformanceOnce(name: string, start: () => Promise<Brokers>): void {
-  describe(`a log on ${name}`, () => {
+  describe.concurrent(`a log on ${name}`, () => {
     let cluster: Brokers | undefined
     beforeAll(async () => {
       cluster = await start()
@@ -65,14 +66,18 @@ function register(brokers: () => readonly string[], isWanted: (title: string) =>
 }
 
 function harnessOf(brokers: () => readonly string[]): TransportHarness {
-  const open = (): Promise<SettledLog> =>
-    openSettledLog({ brokers: brokers(), clock, ...QUICK_TO_MISS })
-  let last: SettledLog | undefined
+  // Cases run side by side, each with logs of its own.
+  const logs = new WeakMap<Transport, SettledLog>()
+  const open = async (): Promise<SettledLog> => {
+    const log = await openSettledLog({ brokers: brokers(), clock, ...QUICK_TO_MISS })
+    logs.set(log, log)
+    return log
+  }
   return {
     clock,
     prefix: () => `c${clock.uuid().slice(0, 8)}.`,
-    open: async () => (last = await open()),
-    reopen: async () => (last = await open()),
-    crash: async () => await last?.abandon(),
+    open,
+    reopen: open,
+    crash: async (log) => await logs.get(log)?.abandon(),
   }
 }

@@ -81,7 +81,7 @@ export class NodesDesk implements AsyncDisposable {
 
   async #lend(socket: Socket): Promise<void> {
     if (socket.destroyed) return
-    const ended = once(socket, 'close')
+    const ended = new Promise((resolve) => socket.once('close', resolve))
     try {
       const cluster = await this.#whole()
       answer(socket, { id: 0, ...described(cluster) })
@@ -89,16 +89,27 @@ export class NodesDesk implements AsyncDisposable {
       lines.on('line', (line) => void serve(cluster, socket, JSON.parse(line) as DeskRequest))
       await ended
     } catch (error) {
-      await this.#cluster?.[Symbol.asyncDispose]()
-      this.#cluster = undefined
       answer(socket, { id: 0, error: String(error), brokers: [], nodes: [] })
       socket.end()
     }
   }
 
+  /** As new; a new cluster where there is none, or what was done to it cannot be undone. */
   async #whole(): Promise<TestCluster> {
-    if (this.#cluster !== undefined) await makeAsNew(this.#cluster)
-    return (this.#cluster ??= await TestCluster.start({ nodes: 3, properties: PROPERTIES }))
+    const before = this.#cluster
+    this.#cluster = undefined
+    if (before !== undefined) {
+      try {
+        await makeAsNew(before)
+        this.#cluster = before
+        return before
+      } catch (error) {
+        console.warn(`three nodes are started anew: ${String(error)}`)
+        await before[Symbol.asyncDispose]()
+      }
+    }
+    this.#cluster = await TestCluster.start({ nodes: 3, properties: PROPERTIES })
+    return this.#cluster
   }
 }
 
