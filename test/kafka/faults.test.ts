@@ -133,8 +133,8 @@ describe.concurrent('the way to a cluster', () => {
   test('TLS where none is spoken', async () => {
     const plain = login(SUPER_USER, { 'bootstrap.servers': cluster.brokers.join() })
     const ended = await withConfig('tls.properties', plain, TAIL)
-    expectSentence(ended, 'MILLRACE_KAFKA_UNREACHABLE', /as a port without TLS does/)
-    expect(ended.code).toBe(5)
+    expectSentence(ended, 'MILLRACE_KAFKA_TLS', /speaks no TLS on this port/)
+    expect(ended.code).toBe(3)
   })
 
   test('a certificate that nobody vouches for', async () => {
@@ -173,7 +173,7 @@ describe.concurrent('another version', () => {
     await using broker = await oldBroker(3, knowsUs)
     const { host, port } = broker.address
     const ended = await inTime([...TAIL, '--brokers', `${host}:${port}`])
-    expectSentence(ended, 'MILLRACE_KAFKA_UNSUPPORTED_VERSION', /Use Kafka 3\.5 or later/)
+    expectSentence(ended, 'MILLRACE_KAFKA_UNSUPPORTED_VERSION', /Use Kafka 3\.6 or later/)
     expect(ended.code).toBe(3)
   })
 

@@ -23,7 +23,7 @@ export function connectionProblem(
   error: (Error & { readonly code?: unknown }) | undefined,
 ): TransportError {
   if (error === undefined) {
-    return brokerUnreachable(at, asked.isSecuring === true ? NOT_YET_SECURE : closed(asked))
+    return asked.isSecuring === true ? notYetSecure(at) : brokerUnreachable(at, closed(asked))
   }
   if (error.name === 'KafkaJSSASLAuthenticationError' || error.name.includes('SASL')) {
     return authenticationFailed(at, error.message, error)
@@ -37,8 +37,22 @@ export function connectionProblem(
       : `${error.message}. Check the certificates and keys of both sides`
     return tlsFailed(at, why, error)
   }
-  if (error.message.includes('before secure TLS')) return brokerUnreachable(at, NOT_YET_SECURE)
+  const isReset = asked.isSecuring === true && code === 'ECONNRESET'
+  if (isReset || error.message.includes('before secure TLS')) return notYetSecure(at, error)
   return brokerUnreachable(at, NETWORK[code] ?? error.message, error)
+}
+
+/** The cause of an error for a connection that was closed while TLS was being agreed on. */
+export class ClosedBeforeTls extends Error {
+  override readonly name = 'ClosedBeforeTls'
+}
+
+function notYetSecure(at: Address, error?: Error): TransportError {
+  return brokerUnreachable(
+    at,
+    NOT_YET_SECURE,
+    new ClosedBeforeTls(NOT_YET_SECURE, { cause: error }),
+  )
 }
 
 function closed({ tls, sasl }: Asked): string {
@@ -48,8 +62,7 @@ function closed({ tls, sasl }: Asked): string {
 
 const NO_TLS = 'it speaks no TLS on this port. Use a port with TLS, or leave TLS out'
 // A broker that is being stopped does the same: no reason to give up for good.
-const NOT_YET_SECURE =
-  'it closed the connection before TLS was agreed on, as a port without TLS does'
+const NOT_YET_SECURE = 'it closed the connection before TLS was agreed on'
 const AUTHORITY =
   'nobody whom this side trusts signed its certificate. Name the authority in tls.ca'
 const CERTIFICATE: Readonly<Record<string, string>> = {

@@ -6,12 +6,9 @@
 import { logClosed } from '../../log-errors.ts'
 import type { Api } from '../api/api.ts'
 import type { BrokerAbilities } from './broker-abilities.ts'
-import {
-  BrokerConnection,
-  type ConnectionSetting,
-  type RequestOptions,
-} from './broker-connection.ts'
+import type { BrokerConnection, ConnectionSetting, RequestOptions } from './broker-connection.ts'
 import { describeAddress, unknownNode, type Address } from '../kafka-errors.ts'
+import { openConnection } from './open-connection.ts'
 import { untilAborted } from '../../../model/until-aborted.ts'
 
 /** Where a node listens, as far as it is known; may ask the cluster. */
@@ -64,7 +61,7 @@ export class Lane implements AsyncDisposable {
     if (known !== undefined) return await untilAborted(known, signal)
     if (this.#closing.signal.aborted) throw this.#closed()
     // Who comes first opens for all: the signal of one must not end it for others.
-    const opening = BrokerConnection.open(address, this.#setting, this.#closing.signal)
+    const opening = openConnection(address, this.#setting, this.#closing.signal)
     this.#connections.set(name, opening)
     const forget = (): void => {
       if (this.#connections.get(name) === opening) this.#connections.delete(name)
