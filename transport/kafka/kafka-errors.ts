@@ -76,7 +76,7 @@ export function unsupportedVersion(
 ): TransportError {
   const place = describeAddress(at)
   return new TransportError('MILLRACE_KAFKA_UNSUPPORTED_VERSION', 'fatal', {
-    message: `Broker ${place} speaks ${api} in ${theirs}, and ${ours} is needed. Use Kafka 3.5 or later, 3.9 and 4.1 are tested.`,
+    message: `Broker ${place} speaks ${api} in ${theirs}, and ${ours} is needed. Use Kafka 3.6 or later, 3.9 and 4.1 are tested.`,
     place,
   })
 }
