@@ -7,10 +7,11 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { Reaper } from './reaper.ts'
 
 const VERSION = '3.0.9'
 const run = promisify(execFile)
@@ -19,19 +20,24 @@ export class Apicurio implements AsyncDisposable {
   /** Up to the path before /subjects. */
   readonly url: string
   readonly #child: ChildProcess
+  readonly #reaper: Reaper
 
-  private constructor(child: ChildProcess, address: string) {
+  private constructor(child: ChildProcess, reaper: Reaper, address: string) {
     this.#child = child
+    this.#reaper = reaper
     this.url = `${address}/apis/ccompat/v7`
   }
 
   /** Starts on a free port. Rejects with what the process said where it does not come up. */
   static async start(): Promise<Apicurio> {
     const folder = await program()
+    const scratch = await mkdtemp(join(tmpdir(), 'millrace-apicurio-'))
+    const reaper = new Reaper(scratch)
     const child = spawn(
       'java',
       [
         '-Xmx512m',
+        `-Djava.io.tmpdir=${scratch}`,
         '-Dquarkus.http.host=127.0.0.1',
         '-Dquarkus.http.port=0',
         // The line that says which port it took.
@@ -41,6 +47,7 @@ export class Apicurio implements AsyncDisposable {
       ],
       { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] },
     )
+    if (child.pid !== undefined) reaper.watch(child.pid)
     const said: string[] = []
     child.stderr.on('data', (part: Buffer) => said.push(part.toString()))
     for await (const line of createInterface(child.stdout)) {
@@ -49,16 +56,19 @@ export class Apicurio implements AsyncDisposable {
       if (address === undefined) continue
       // Nobody reads on, and a full pipe would stop it.
       child.stdout.resume()
-      return new Apicurio(child, address)
+      return new Apicurio(child, reaper, address)
     }
+    await reaper[Symbol.asyncDispose]()
     throw new Error(`Apicurio did not start:\n${said.join('\n')}`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    const ended = once(this.#child, 'exit')
-    this.#child.kill('SIGKILL')
-    await ended
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const ended = once(this.#child, 'exit')
+      this.#child.kill('SIGKILL')
+      await ended
+    }
+    await this.#reaper[Symbol.asyncDispose]()
   }
 }
 

@@ -1,7 +1,7 @@
 /** The commands on a real cluster: what goes well. What goes wrong is in faults.test.ts. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, describe, expect, inject, test, vi } from 'vitest'
+import { afterAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { openLog, type OpenLog } from '../../cli/open-log.ts'
 import { asPartition, asTopic } from '../../model/position.ts'
 import { NO_HEADERS } from '../../model/record.ts'
@@ -166,6 +166,7 @@ describe('run', () => {
       ['run', file, ...log, '--partition', '1', '--state', 'shared'],
       folder.path,
     )
+    onTestFinished(() => void running.child.kill('SIGKILL'))
     await running.says(/the app is running/)
     running.child.kill('SIGTERM')
     const stopped = await running.ended

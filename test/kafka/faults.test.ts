@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { asTopic } from '../../model/position.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import { makeClip } from '../../video/clip.ts'
 import { RAW_TOPIC } from '../../video/topics.ts'
-import { folderWith, millrace, start, WORDS, type Ended } from '../cli/millrace.ts'
+import { folderWith, millrace, start, WORDS, type Ended, type Running } from '../cli/millrace.ts'
 import { FakeBroker } from '../transport/kafka/fake-broker.ts'
 import { PLAIN_USER, SUPER_USER } from './broker-properties.ts'
 import { TestCluster } from './broker.ts'
@@ -283,9 +283,14 @@ export default topology('grow', ({ stream }) => {
 describe('somebody else', () => {
   test('who takes over the same partition ends this process, with an exit code of its own', async () => {
     const share = ['run', 'words.ts', ...log(), '--partition', '0', '--state']
-    const first = start([...share, 'first'], folder.path)
+    const startOne = (state: string): Running => {
+      const one = start([...share, state], folder.path)
+      onTestFinished(() => void one.child.kill('SIGKILL'))
+      return one
+    }
+    const first = startOne('first')
     await first.says(/the app is running/)
-    const second = start([...share, 'second'], folder.path)
+    const second = startOne('second')
     await second.says(/the app is running/)
     await sendWord(all(), 'b', 0)
     const ended = await first.ended
