@@ -20,6 +20,7 @@ import { openTopology, type OpenStore, type OpenTopology } from './open-topology
 import { Pause } from './pause.ts'
 import { PayloadCache } from './payload-cache.ts'
 import type { AppServices } from './services.ts'
+import { SourceWatch } from './source-watch.ts'
 import { moveApp, type AppState } from './task-state.ts'
 import { prepareTopics, type KnownTopics } from './topics.ts'
 import type { CommitUnit } from './unit.ts'
@@ -219,13 +220,28 @@ export class StreamsApp implements AsyncDisposable {
       deadLetterTopic: letters,
     })
     const services = await this.#services(topics, registry)
-    return makeUnits({
+    const units = makeUnits({
       application: this.application,
       options: this.#options,
       services,
       guarantee: this.#guarantee,
       onSettled: () => this.#onUnitStarted(),
     })
+    this.#watchSources(topics)
+    return units
+  }
+
+  #watchSources({ partitionsOf }: KnownTopics): void {
+    const { transport, clock } = this.#options
+    const watch = new SourceWatch({
+      admin: transport.admin,
+      sources: this.#topology.subtopologies.flatMap(({ sourceTopics }) => sourceTopics),
+      partitionsOf,
+      clock,
+      intervalMs: this.#limits.topicCheckIntervalMs,
+      onAdded: (error) => this.#stopFor(error),
+    })
+    this.#resources.use(watch)
   }
 
   async #services(topics: KnownTopics, registry: StreamsOptions['registry']): Promise<AppServices> {
@@ -273,12 +289,17 @@ export class StreamsApp implements AsyncDisposable {
       try {
         await unit.run()
       } catch (error) {
-        this.#failure ??= asError(error)
-        this.#stopUnits()
+        this.#stopFor(asError(error))
       }
     })
     void Promise.all(runs).then(async () => await this.#end())
     await started.promise
+  }
+
+  /** Stops all units cleanly, and fails of this. */
+  #stopFor(error: Error): void {
+    this.#failure ??= error
+    this.#stopUnits()
   }
 
   #resolveStarted: () => void = () => {}

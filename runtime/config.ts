@@ -102,6 +102,8 @@ export interface StreamsLimits {
   readonly rebalanceTimeoutMs: number
   /** In a group: time between two signs of life. Default 3,000. */
   readonly heartbeatIntervalMs: number
+  /** How often it is looked whether a source has got more partitions. Default 60,000. */
+  readonly topicCheckIntervalMs: number
   /** How often a standby task looks whether its changelogs have gone on. Default 500. */
   readonly standbyIntervalMs: number
 }
@@ -130,6 +132,7 @@ const DEFAULT_LIMITS: StreamsLimits = {
   sessionTimeoutMs: 45_000,
   rebalanceTimeoutMs: 60_000,
   heartbeatIntervalMs: 3_000,
+  topicCheckIntervalMs: 60_000,
   standbyIntervalMs: 500,
 }
 
