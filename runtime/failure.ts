@@ -52,6 +52,8 @@ export function remedyFor(
 /** Errors of sends that an abort does not mend: the same record comes again. */
 const STAYS_AFTER_ABORT: ReadonlySet<string> = new Set([
   'MILLRACE_RECORD_TOO_LARGE',
+  'MILLRACE_RECORD_WITHOUT_KEY',
+  'MILLRACE_TIMESTAMP_REFUSED',
   'MILLRACE_UNKNOWN_PARTITION',
 ])
 

@@ -30,6 +30,7 @@ export const CODE = {
   topicAuthorizationFailed: 29,
   groupAuthorizationFailed: 30,
   clusterAuthorizationFailed: 31,
+  invalidTimestamp: 32,
   unsupportedVersion: 35,
   topicAlreadyExists: 36,
   notController: 41,

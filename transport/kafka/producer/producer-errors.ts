@@ -65,10 +65,21 @@ export function batchRefused(
   }: { readonly detail: string | null; readonly transactionalId?: string | undefined },
 ): TransportError {
   if (code === CODE.invalidRecord && /compacted/i.test(detail ?? '')) return recordWithoutKey(at)
+  if (code === CODE.invalidTimestamp) return timestampRefused(at, detail)
   if (code === CODE.invalidTxnState || code === CODE.transactionAbortable) {
     return transactionEnded(transactionalId ?? describePartition(at), detail)
   }
   return refused(code, { api: 'Produce', place: describePartition(at), detail })
+}
+
+/** A record whose time is too far from the broker's. */
+function timestampRefused(at: TopicPartition, detail: string | null): TransportError {
+  const place = describePartition(at)
+  const said = detail === null || detail === '' ? '' : ` (${detail.replace(/\.$/, '')})`
+  return new TransportError('MILLRACE_TIMESTAMP_REFUSED', 'abortable', {
+    message: `A record for ${place} has a timestamp that its topic does not take${said}: it is too far before or after the broker's clock. Set the clocks of this machine, of the brokers and of who made the record right, or widen message.timestamp.before.max.ms or message.timestamp.after.max.ms of ${at.topic}.`,
+    place,
+  })
 }
 
 /** A transaction that the broker ended, or will not let end well. */
