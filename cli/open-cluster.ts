@@ -24,7 +24,7 @@ export interface OpenCluster {
 /** Opens the cluster; what is wrong with the way to it is said at once. */
 export async function openKafkaLog(
   place: KafkaPlace,
-  { clock, needsSchemas = false, replication }: OpenLogOptions,
+  { clock, needsSchemas = false, replication, signal }: OpenLogOptions,
 ): Promise<OpenLog> {
   const { brokers, propertiesFile, environment, schemas } = place
   if (needsSchemas && schemas.kind === 'none') throw usageError(SCHEMAS_NEEDED)
@@ -34,7 +34,7 @@ export async function openKafkaLog(
     given({ brokers, replicationFactor: replication }),
   )
   const registry = openRegistry(schemas, clock)
-  const transport = await openKafka(options)
+  const transport = await openKafka({ ...options, ...given({ signal }) })
   return {
     transport,
     registry,

@@ -36,7 +36,7 @@ export interface OpenLogOptions {
   readonly needsSchemas?: boolean
   /** Copies of topics that are made in a cluster; otherwise as many as the brokers have as their default. */
   readonly replication?: number | undefined
-  /** Ends the wait for another process that holds it. */
+  /** Ends the wait for a cluster, or for another process that holds the folder. */
   readonly signal?: AbortSignal
 }
 

@@ -64,7 +64,7 @@ export const resetCommand = defineCommand({
   run: async ({ operands: [path = ''], options, output, clock, signal }) => {
     const place = logPlaceOf(options)
     const topology = await loadPipeline(path)
-    await using log = await openLog(place, { clock, existing: true })
+    await using log = await openLog(place, { clock, existing: true, signal })
     const request = {
       topology,
       transport: log.transport,

@@ -19,17 +19,19 @@ import { KafkaTransport } from './kafka-transport.ts'
  * Connects to a first broker and looks whether it speaks what is needed, so that a wrong address,
  * password or version is told here and not in the middle of work. Rejects with
  * MILLRACE_KAFKA_UNREACHABLE after `limits.openDeadlineMs`, or at once with MILLRACE_KAFKA_TLS,
- * MILLRACE_KAFKA_AUTHENTICATION, MILLRACE_KAFKA_UNSUPPORTED_VERSION or MILLRACE_KAFKA_MISCONFIGURED.
+ * MILLRACE_KAFKA_AUTHENTICATION, MILLRACE_KAFKA_UNSUPPORTED_VERSION or MILLRACE_KAFKA_MISCONFIGURED,
+ * and with the reason of `signal`.
  *
  * @example await using log = await openKafka({ brokers: 'localhost:9092', clock: systemClock() })
  */
 export async function openKafka(options: KafkaOptions): Promise<Transport> {
+  const { signal } = options
   const cluster = clusterOf(options)
   try {
     const { openDeadlineMs } = cluster.limits
-    assertAble(await cluster.abilities({ deadlineMs: openDeadlineMs }))
+    assertAble(await cluster.abilities({ deadlineMs: openDeadlineMs, signal }))
     // A listener that wants SASL lets only the first question pass: another one tells at once.
-    await cluster.metadata.refresh([], { deadlineMs: openDeadlineMs })
+    await cluster.metadata.refresh([], { deadlineMs: openDeadlineMs, signal })
   } catch (error) {
     await cluster[Symbol.asyncDispose]()
     throw error

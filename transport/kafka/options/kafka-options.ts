@@ -38,6 +38,8 @@ export interface KafkaOptions {
   readonly producer?: Partial<ProducerLimits>
   /** Limits of each reader. */
   readonly reader?: Partial<FetchLimits>
+  /** Gives up opening; a log that is open heeds it no more. */
+  readonly signal?: AbortSignal
   readonly clock: Clock
 }
 
