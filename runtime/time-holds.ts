@@ -16,6 +16,8 @@ export class TimeHolds {
 
   /** Infinity where nothing waits. */
   get oldest(): number {
+    // Asked with every record of a store with times, and mostly nothing waits.
+    if (this.#oldest.size === 0) return Infinity
     let oldest = Infinity
     for (const timestamp of this.#oldest.values()) if (timestamp < oldest) oldest = timestamp
     return oldest

@@ -89,7 +89,7 @@ export class UnitTask implements CommittingTask {
   }
 
   seal(): readonly ChangelogWrite[] {
-    return [...this.state.seal()]
+    return this.state.seal()
   }
 
   log(write: ChangelogWrite): void {

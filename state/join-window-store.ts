@@ -29,6 +29,7 @@ import {
   asDuration,
   isTimes,
   isTime,
+  recordKey,
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
@@ -65,7 +66,7 @@ export function joinWindowStore<K, V>(
 /** How a join's store lies in the layers. RangeError where a duration is none. */
 export function joinWindowLayout(spec: Durations): StoreLayout {
   const slots = slotsOf(spec)
-  return slottedLayout(slots, { changes, restored })
+  return slottedLayout(slots, { addChanges, restored })
 }
 
 function slotsOf({ retentionMs, windowMs }: Durations): TimeSlots {
@@ -236,15 +237,16 @@ function writeRow(cell: Buffer, at: number, { timestamp, sequence, value }: Row)
 // ----------------------------------------------------------------------------------- the changelog
 
 /** Pages only grow: what lies behind the committed page's end is new. */
-function* changes({ store, key: entry, cell, before }: SealedCell): Generator<ChangelogWrite> {
-  if (isTimes(entry) || typeof cell === 'number') return
-  const body = entry.subarray(SLOT_BYTES, pageStart(entry))
-  for (let at = before()?.length ?? PAGE_HEAD_BYTES; at < cell.length;) {
+function addChanges({ store, text, cell, before }: SealedCell, to: ChangelogWrite[]): void {
+  if (isTimes(text) || typeof cell === 'number') return
+  const keyEnd = text.length - PAGE_NUMBER_BYTES
+  for (let at = before(text)?.length ?? PAGE_HEAD_BYTES; at < cell.length;) {
     const end = rowEnd(cell, at)
+    const key = recordKey(text, keyEnd, RECORD_TAIL_BYTES)
     const timestamp = readInt64(cell, at)
-    // Timestamp and sequence stand side by side, as in the record's key.
-    const key = Buffer.concat([body, cell.subarray(at, at + RECORD_TAIL_BYTES)])
-    yield { store, key, value: cell.subarray(at + ROW_HEAD_BYTES, end), timestamp }
+    writeInt64(key, timestamp, keyEnd - SLOT_BYTES)
+    key.writeInt32BE(cell.readInt32BE(at + 8), keyEnd - SLOT_BYTES + 8)
+    to.push({ store, key, value: cell.subarray(at + ROW_HEAD_BYTES, end), timestamp })
     at = end
   }
 }

@@ -55,6 +55,9 @@ class TypedReads<K, V> implements ReadOnlyKeyValueStore<K, V> {
   readonly #value: OpenSerde<V>
   /** Where the key begins in what its serde writes. */
   readonly #keyStart: number
+  // A step that updates a row puts where it has just looked. Known for keys alone that nobody can change meanwhile.
+  #lastKey: K | undefined
+  #lastText: string | undefined
 
   constructor(bytes: ReadableStore, serdes: StoreSerdes<K, V>) {
     this.name = bytes.name
@@ -65,14 +68,14 @@ class TypedReads<K, V> implements ReadOnlyKeyValueStore<K, V> {
   }
 
   get(key: K): V | undefined {
-    const stored = this.#bytes.get(this.#key.serialize(key), this.#keyStart)
+    const stored = this.#bytes.get(this.text(key))
     return stored === undefined
       ? undefined
       : this.#value.deserialize(stored, TIMESTAMP_BYTES, stored.length)
   }
 
   getWithTimestamp(key: K): ValueAndTimestamp<V> | undefined {
-    const stored = this.#bytes.get(this.#key.serialize(key), this.#keyStart)
+    const stored = this.#bytes.get(this.text(key))
     return stored === undefined ? undefined : this.#read(stored)
   }
 
@@ -100,6 +103,17 @@ class TypedReads<K, V> implements ReadOnlyKeyValueStore<K, V> {
     return { value, timestamp: timestampOf(stored) }
   }
 
+  /** The key as the layers go by it. */
+  protected text(key: K): string {
+    if (this.#lastText !== undefined && Object.is(key, this.#lastKey)) return this.#lastText
+    const text = this.#key.serialize(key).toString('latin1', this.#keyStart)
+    if (typeof key !== 'object') {
+      this.#lastKey = key
+      this.#lastText = text
+    }
+    return text
+  }
+
   #body(key: K): Buffer {
     return this.#key.serialize(key).subarray(this.#keyStart)
   }
@@ -107,30 +121,26 @@ class TypedReads<K, V> implements ReadOnlyKeyValueStore<K, V> {
 
 class TypedStore<K, V> extends TypedReads<K, V> implements KeyValueStore<K, V> {
   readonly #bytes: LayeredStore
-  readonly #key: OpenSerde<K>
   readonly #value: OpenSerde<V>
-  readonly #keyStart: number
 
   constructor(bytes: LayeredStore, serdes: StoreSerdes<K, V>) {
     super(bytes, serdes)
     this.#bytes = bytes
-    this.#key = serdes.key
     this.#value = serdes.value
-    this.#keyStart = serdes.key.prefix.length
   }
 
   put(key: K, value: V, timestamp: number): void {
     const stored = withTimestamp(timestamp, this.#value.serialize(value))
-    this.#bytes.put(this.#key.serialize(key), stored, this.#keyStart)
+    this.#bytes.put(this.text(key), stored)
   }
 
   insert(key: K, value: V, timestamp: number): void {
     const stored = withTimestamp(timestamp, this.#value.serialize(value))
-    this.#bytes.insert(this.#key.serialize(key), stored, this.#keyStart)
+    this.#bytes.insert(this.text(key), stored)
   }
 
   delete(key: K, timestamp: number): void {
-    this.#bytes.delete(this.#key.serialize(key), timestamp, this.#keyStart)
+    this.#bytes.delete(this.text(key), timestamp)
   }
 }
 

@@ -18,7 +18,7 @@ import type { Clock } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
 import type { TopicPartition } from '../model/position.ts'
 import type { LogRecord } from '../model/record.ts'
-import { changelogWrite, restoredWrite, type ChangelogWrite } from './changelog.ts'
+import { restoredWrite, type ChangelogWrite } from './changelog.ts'
 import {
   decodeCheckpoint,
   encodeCheckpoint,
@@ -32,7 +32,7 @@ import { SLICE_LIMITS, slices, type SliceLimits } from './slices.ts'
 import { removeRange } from './removal.ts'
 import type { Database, DatabaseWrite } from './store.ts'
 import type { StoreLayout } from './store-layout.ts'
-import { StoreLayers, type LayeredStore, type Layer } from './store-layers.ts'
+import { StoreLayers, type LayeredStore } from './store-layers.ts'
 
 /** Bounds of a task's state. */
 export interface StateLimits extends SliceLimits {
@@ -154,50 +154,33 @@ export class TaskState implements AsyncDisposable {
   /**
    * Ends the commit unit's writes: live becomes sealed, and later writes belong to the next unit. Gives one
    * change per key of each logged store, stores as declared, keys in the order of their first write.
-   * To be read before `commit` or `abort`.
    */
-  seal(): Iterable<ChangelogWrite> {
+  seal(): readonly ChangelogWrite[] {
     if (this.#hasSealed) throw new TypeError('sealed twice without a commit or an abort between')
     this.#hasSealed = true
     this.#sealedBytes = this.#meter.liveBytes
     this.#meter.liveBytes = 0
-    const logged: (readonly [StoreLayers, Layer])[] = []
+    const changes: ChangelogWrite[] = []
     for (const store of this.#stores.values()) {
-      const sealed = store.seal()
-      if (store.logged) logged.push([store, sealed])
+      store.seal()
+      if (store.logged) store.addChanges(changes)
     }
-    return this.#changes(logged)
-  }
-
-  *#changes(layers: readonly (readonly [StoreLayers, Layer])[]): Generator<ChangelogWrite> {
-    for (const [store, layer] of layers) {
-      const layout = this.#layouts.get(store.name)
-      if (layout === undefined) {
-        for (const [text, cell] of layer) yield changelogWrite(store.name, text, cell)
-        continue
-      }
-      for (const [text, cell] of layer) {
-        const key = Buffer.from(text, 'latin1')
-        const before = (): Buffer | undefined => store.committedBefore(text)
-        const sealed = { store: store.name, key, cell, before }
-        // Not yield*, which is several times slower for the one change that there mostly is.
-        for (const change of layout.changes(sealed)) yield change
-      }
-    }
+    return changes
   }
 
   /** What was sealed is in the log for good, its changelog records before these checkpoints. */
   commit(checkpoints: ReadonlyMap<string, Checkpoint>): void {
     if (!this.#hasSealed) throw new TypeError('committed without a seal')
     this.#hasSealed = false
-    for (const store of this.#stores.values()) store.commit()
+    let forgottenBytes = 0
+    for (const store of this.#stores.values()) forgottenBytes += store.commit()
     for (const [store, checkpoint] of checkpoints) {
       this.#layers(store)
       this.#checkpoints.set(store, checkpoint)
     }
     if (this.#sealedBytes > 0 || checkpoints.size > 0)
       this.#dirtySinceMs ??= this.#clock.monotonic()
-    this.#committedBytes += this.#sealedBytes
+    this.#committedBytes += this.#sealedBytes - forgottenBytes
     this.#sealedBytes = 0
   }
 

@@ -33,6 +33,7 @@ import {
   isTimes,
   isTime,
   keepStep,
+  recordKey,
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
@@ -70,7 +71,7 @@ export function readOnlySessionStore<K, V>(
 /** How a session store lies in the layers. RangeError where the retention is none. */
 export function sessionLayout(spec: { readonly retentionMs: number }): StoreLayout {
   const slots = halvesOf(spec)
-  return slottedLayout(slots, { changes, restored })
+  return slottedLayout(slots, { addChanges, restored })
 }
 
 class TypedSessionReads<K, V, Bytes extends ReadableStore>
@@ -241,9 +242,9 @@ function compareSpans(a: Span, b: Span): number {
 
 // ----------------------------------------------------------------------------------- the changelog
 
-function* changes({ store, key: entry, cell, before }: SealedCell): Generator<ChangelogWrite> {
-  if (isTimes(entry)) return
-  const committed = before()
+function addChanges({ store, text, cell, before }: SealedCell, to: ChangelogWrite[]): void {
+  if (isTimes(text)) return
+  const committed = before(text)
   const old = new Map<string, PackedSession>()
   for (const one of committed === undefined ? [] : unpack(committed)) old.set(spanText(one), one)
   for (const session of typeof cell === 'number' ? [] : unpack(cell)) {
@@ -251,12 +252,12 @@ function* changes({ store, key: entry, cell, before }: SealedCell): Generator<Ch
     old.delete(spanText(session))
     if (was !== undefined && isSame(was, session)) continue
     const { timestamp, value } = session
-    yield { store, key: recordKey(entry, session), value, timestamp }
+    to.push({ store, key: sessionKey(text, session), value, timestamp })
   }
   const timestamp = typeof cell === 'number' ? cell : timestampOf(cell)
   for (const session of old.values()) {
     if (session.value === null) continue
-    yield { store, key: recordKey(entry, session), value: null, timestamp }
+    to.push({ store, key: sessionKey(text, session), value: null, timestamp })
   }
 }
 
@@ -269,10 +270,9 @@ function spanText({ startMs, endMs }: Span): string {
   return `${endMs}/${startMs}`
 }
 
-function recordKey(entry: Buffer, { startMs, endMs }: Span): Buffer {
-  const bodyBytes = entry.length - SLOT_BYTES
-  const key = Buffer.allocUnsafe(bodyBytes + RECORD_TAIL_BYTES)
-  entry.copy(key, 0, SLOT_BYTES)
+function sessionKey(text: string, { startMs, endMs }: Span): Buffer {
+  const key = recordKey(text, text.length, RECORD_TAIL_BYTES)
+  const bodyBytes = text.length - SLOT_BYTES
   writeInt64(key, endMs, bodyBytes)
   writeInt64(key, startMs, bodyBytes + 8)
   return key

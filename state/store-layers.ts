@@ -12,6 +12,7 @@
  * hashes once and compares fast, to a cell: the value, or, for a deletion, its timestamp. So a read
  * or write on the record path makes one string and nothing else.
  */
+import { changelogWrite, type ChangelogWrite } from './changelog.ts'
 import { ENTRY_OVERHEAD_BYTES, type CacheSegment } from './read-cache.ts'
 import { endOfPrefix, storePrefix } from './keys.ts'
 import { mergeRange } from './merged-range.ts'
@@ -43,7 +44,7 @@ export interface LayeredStore extends ReadableStore {
   /** `put` of a key that is in no layer and not in the database: if it is deleted before the seal, no trace is left. */
   insert(key: StoreKey, value: Buffer, keyStart?: number): void
   /** `timestamp` becomes that of the changelog's tombstone, milliseconds since 1970. */
-  delete(key: Buffer, timestamp: number, keyStart?: number): void
+  delete(key: StoreKey, timestamp: number, keyStart?: number): void
   /** The same store without what may still be aborted: for readers other than the task. */
   readonly committed: ReadableStore
 }
@@ -123,8 +124,8 @@ export class StoreLayers implements LayeredStore {
     this.#set(text, value)
   }
 
-  delete(key: Buffer, timestamp: number, keyStart = 0): void {
-    const text = key.toString('latin1', keyStart)
+  delete(key: StoreKey, timestamp: number, keyStart = 0): void {
+    const text = textOf(key, keyStart)
     if (this.#inserted.size > 0 && this.#inserted.delete(text)) {
       const cell = this.#live.get(text)
       if (cell !== undefined) this.#meter.liveBytes -= cellBytes(text, cell)
@@ -158,28 +159,54 @@ export class StoreLayers implements LayeredStore {
 
   // ---------------------------------------------------------------------- TaskState's moves
 
-  /** Live becomes sealed. The layer that is given must be read before the commit. */
-  seal(): Layer {
-    const sealed = this.#live
-    this.#sealed = sealed
+  /** Live becomes sealed. */
+  seal(): void {
+    this.#sealed = this.#live
     this.#live = new Map()
     this.#sealedInserted = this.#inserted
     this.#inserted = new Set()
-    return sealed
   }
 
-  /** What is committed under a key of the sealed layer. */
-  committedBefore(text: string): Buffer | undefined {
-    return this.#sealedInserted.has(text) ? undefined : this.#committedAt(text)
+  /** Adds the changes of the sealed layer, keys in the order of their first write. */
+  addChanges(to: ChangelogWrite[]): void {
+    const { name: store } = this
+    const layout = this.#layout
+    const before = (text: string): Buffer | undefined =>
+      this.#sealedInserted.has(text) ? undefined : this.#committedAt(text)
+    for (const [text, cell] of this.#sealed ?? []) {
+      if (layout === undefined) to.push(changelogWrite(store, text, cell))
+      else layout.addChanges({ store, text, cell, before }, to)
+    }
   }
 
-  /** Sealed joins committed. */
-  commit(): void {
+  /** Sealed joins committed. Answers the bytes that are forgotten by that: what was there before, and what has expired now. */
+  commit(): number {
     const sealed = this.#sealed
     this.#sealed = undefined
-    if (sealed === undefined) return
+    if (sealed === undefined) return 0
+    let bytes = 0
     if (this.#committed.size === 0) this.#committed = sealed
-    else for (const [key, cell] of sealed) this.#committed.set(key, cell)
+    else {
+      for (const [text, cell] of sealed) {
+        const before = this.#committed.get(text)
+        if (before !== undefined) bytes += cellBytes(text, before)
+        this.#committed.set(text, cell)
+      }
+    }
+    return bytes + this.#forgetExpired()
+  }
+
+  /** No read sees it and no flush would write it. It stands in the order of its first write, which is about that of its slots: what does not is left for the flush. */
+  #forgetExpired(): number {
+    const [from, to] = this.#expired((text) => this.#committedAt(text))
+    let bytes = 0
+    for (const [text, cell] of this.#committed) {
+      if (text >= to) break
+      if (text < from) continue
+      this.#committed.delete(text)
+      bytes += cellBytes(text, cell)
+    }
+    return bytes
   }
 
   /** Forgets live and sealed. */
@@ -201,7 +228,7 @@ export class StoreLayers implements LayeredStore {
 
   /** The frozen layer as writes of the database, made one by one as they are asked for. What has expired already is not written: nobody could see it there, and it would be removed next. */
   *frozenWrites(): Generator<DatabaseWrite> {
-    const [from, to] = this.#expired()
+    const [from, to] = this.#expired((text) => this.#frozenAt(text))
     for (const [text, cell] of this.#frozen ?? []) {
       if (text < to && text >= from) continue
       yield { key: this.#databaseKey(text), value: typeof cell === 'number' ? null : cell }
@@ -210,18 +237,19 @@ export class StoreLayers implements LayeredStore {
     }
   }
 
-  /** Between which keys entries have expired, by what is frozen. */
-  #expired(): readonly [from: string, to: string] {
+  /** What the database holds under a key when it has what is frozen. */
+  #frozenAt(text: string): Buffer | undefined {
+    const cell = this.#frozen?.get(text)
+    if (cell === undefined) return this.database.get(this.#databaseKey(text))
+    return typeof cell === 'number' ? undefined : cell
+  }
+
+  /** Between which keys entries have expired, by what `read` finds. */
+  #expired(read: (text: string) => Buffer | undefined): readonly [from: string, to: string] {
     if (this.#layout === undefined) return ['', '']
-    const read = (key: Buffer): Buffer | undefined => {
-      const text = key.toString('latin1')
-      const cell = this.#frozen?.get(text)
-      if (cell === undefined) return this.database.get(this.#databaseKey(text))
-      return typeof cell === 'number' ? undefined : cell
-    }
-    const bounds = [this.#layout.expiredBelow(() => undefined), this.#layout.expiredBelow(read)]
-    const [from = '', to = ''] = bounds.map((bound) => bound.toString('latin1'))
-    return [from, to]
+    const from = this.#layout.expiredBelow(() => undefined)
+    const to = this.#layout.expiredBelow((key) => read(key.toString('latin1')))
+    return [from.toString('latin1'), to.toString('latin1')]
   }
 
   #emptyFromOf(layout: StoreLayout): string {

@@ -20,10 +20,11 @@ export type ReadEntry = (key: Buffer) => Buffer | undefined
 /** What a commit leaves at one key. */
 export interface SealedCell {
   readonly store: string
-  readonly key: Buffer
+  /** The key's bytes as latin1, as the layers have it. */
+  readonly text: string
   readonly cell: Cell
-  /** What was committed there. */
-  readonly before: () => Buffer | undefined
+  /** What was committed under a key. */
+  readonly before: (text: string) => Buffer | undefined
 }
 
 /** What a changelog's records are turned back with. */
@@ -36,7 +37,8 @@ export interface RestoredOver extends TopicPartition {
 
 /** How one kind of store lies in the layers. */
 export interface StoreLayout {
-  changes(sealed: SealedCell): Iterable<ChangelogWrite>
+  /** Adds what differs. To a list that is there: a generator, or a list of its own, costs more than the one change that there mostly is. */
+  addChanges(sealed: SealedCell, to: ChangelogWrite[]): void
   /**
    * Records of the changelog as writes of the database, keys without the store's prefix, in buffers
    * of their own. Records that it reflects already change nothing. Throws MILLRACE_CHANGELOG_CORRUPT.

@@ -94,7 +94,9 @@ export class StoreTimes {
     const observedMs = Math.max(before.observedMs, timeMs)
     const expiryMs = this.#held(observedMs, before.expiryMs)
     if (observedMs > before.observedMs || expiryMs > before.expiryMs) {
-      bytes.put(TIMES_TEXT, timesBytes({ observedMs, expiryMs }))
+      this.#read = { observedMs, expiryMs }
+      this.#cell = timesBytes(this.#read)
+      bytes.put(TIMES_TEXT, this.#cell)
     }
     return timeMs >= liveFrom(expiryMs, this.#slots)
   }
@@ -142,15 +144,22 @@ export function moveToSlot(key: Buffer, slot: number): void {
 }
 
 /** Whether a layer's key is one of the times and not of an entry. */
-export function isTimes(key: Buffer): boolean {
-  return key[0] === TIMES[0]
+export function isTimes(text: string): boolean {
+  return text.charCodeAt(0) === TIMES[0]
+}
+
+/** The key of a record, from the text of its entry's: what stands behind the slot and before `keyEnd`, and `tailBytes` for the kind to fill. */
+export function recordKey(text: string, keyEnd: number, tailBytes: number): Buffer {
+  const key = Buffer.allocUnsafe(keyEnd - SLOT_BYTES + tailBytes)
+  key.write(text.slice(SLOT_BYTES, keyEnd), 'latin1')
+  return key
 }
 
 /** How a store that lies by slots lies in the layers: as its kind turns entries into records and back, and empty before and behind its times. */
 export function slottedLayout(
   slots: TimeSlots,
   kind: {
-    readonly changes: StoreLayout['changes']
+    readonly addChanges: StoreLayout['addChanges']
     readonly restored: (
       records: Iterable<LogRecord>,
       over: RestoredOver,
@@ -159,7 +168,7 @@ export function slottedLayout(
   },
 ): StoreLayout {
   return {
-    changes: kind.changes,
+    addChanges: kind.addChanges,
     restored: (records, over) => kind.restored(records, over, slots),
     // By the database's own expiry time: no later one is ever smaller.
     expiredBelow: (read) => slotKey(liveFrom(timesOf(read(TIMES)).expiryMs, slots), slots),

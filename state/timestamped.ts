@@ -11,7 +11,9 @@ export const TIMESTAMP_BYTES = 8
 export function withTimestamp(timestamp: number, source: Buffer, start = 0): Buffer {
   const stored = Buffer.allocUnsafe(TIMESTAMP_BYTES + source.length - start)
   writeInt64(stored, timestamp, 0)
-  source.copy(stored, TIMESTAMP_BYTES, start)
+  // Nearly always all of it: then no view is needed.
+  if (start === 0) stored.set(source, TIMESTAMP_BYTES)
+  else source.copy(stored, TIMESTAMP_BYTES, start)
   return stored
 }
 

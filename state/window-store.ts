@@ -28,6 +28,7 @@ import {
   isTimes,
   isTime,
   keepStep,
+  recordKey,
   RestoredTimes,
   SLOT_BYTES,
   slotKey,
@@ -45,7 +46,6 @@ const RECORD_TAIL_BYTES = 12
 const SEQUENCE_BYTES = 4
 
 const NO_ENTRY = Buffer.alloc(0)
-const NO_CHANGES: readonly ChangelogWrite[] = Object.freeze([])
 
 type Durations = Pick<WindowStoreSpec<unknown, unknown>, 'retentionMs' | 'sizeMs'>
 
@@ -72,7 +72,7 @@ export function windowLayout(
   spec: Pick<WindowStoreSpec<unknown, unknown>, 'retentionMs'>,
 ): StoreLayout {
   const slots = halvesOf(spec)
-  return slottedLayout(slots, { changes, restored })
+  return slottedLayout(slots, { addChanges, restored })
 }
 
 class TypedWindowReads<K, V, Bytes extends ReadableStore>
@@ -187,15 +187,16 @@ function keyEnd(entry: Buffer): number {
   return entry.length - START_BYTES
 }
 
-/** One at most. An array, because a generator for each costs more than the change. */
-function changes({ store, key: entry, cell }: SealedCell): readonly ChangelogWrite[] {
-  if (isTimes(entry)) return NO_CHANGES
-  const key = Buffer.allocUnsafe(entry.length - SLOT_BYTES + SEQUENCE_BYTES)
-  entry.copy(key, 0, SLOT_BYTES)
+/** One at most. */
+function addChanges({ store, text, cell }: SealedCell, to: ChangelogWrite[]): void {
+  if (isTimes(text)) return
+  const key = recordKey(text, text.length, SEQUENCE_BYTES)
   key.writeInt32BE(0, key.length - SEQUENCE_BYTES)
-  return typeof cell === 'number'
-    ? [{ store, key, value: null, timestamp: cell }]
-    : [{ store, key, value: cell.subarray(TIMESTAMP_BYTES), timestamp: timestampOf(cell) }]
+  if (typeof cell === 'number') to.push({ store, key, value: null, timestamp: cell })
+  else {
+    const value = cell.subarray(TIMESTAMP_BYTES)
+    to.push({ store, key, value, timestamp: timestampOf(cell) })
+  }
 }
 
 function* restored(

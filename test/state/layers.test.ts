@@ -112,6 +112,18 @@ describe('the database of a task', () => {
     expect([inDatabase('a'), inDatabase('b')]).toEqual(['2', '2'])
     expect(state.checkpoint('s')?.offset).toBe(2)
   })
+  test('counts a key that is written again by what there is of it', () => {
+    const { state, put, commit } = open()
+    put('a', 'first')
+    commit(1)
+    const { unflushedBytes } = state
+    for (let offset = 2; offset < 100; offset++) {
+      put('a', 'other')
+      commit(offset)
+    }
+    expect(state.unflushedBytes).toBe(unflushedBytes)
+  })
+
   test('that is full loses nothing: layers are kept, read, and written again', async () => {
     const { state, put, get, commit, waiting, hold, turn, inDatabase } = open()
     put('a', '1')

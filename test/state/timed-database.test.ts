@@ -27,10 +27,17 @@ class CountedStore {
     return joinWindowStore(this.#state.store('s'), SPEC, serdes)
   }
 
-  async commit(): Promise<void> {
+  get unflushedBytes(): number {
+    return this.#state.unflushedBytes
+  }
+
+  commit(): void {
     // A store without a changelog has nothing to log.
-    expect([...this.#state.seal()]).toEqual([])
+    expect(this.#state.seal()).toEqual([])
     this.#state.commit(new Map())
+  }
+
+  async flush(): Promise<void> {
     await this.#state.flush()
   }
 
@@ -69,7 +76,8 @@ describe('a store with times', () => {
     for (const timestamp of [0, 15, 95]) store.rows.put('a', 'x', timestamp)
     expect(store.rows.fetch('a', 0, 200)).toHaveLength(3)
     expect(store.reads).toBe(0)
-    await store.commit()
+    store.commit()
+    await store.flush()
     store.reopen()
     expect(store.rows.fetch('a', 0, 9)).toHaveLength(1)
     expect(store.reads).toBe(1)
@@ -82,12 +90,30 @@ describe('a store with times', () => {
   test('does not write what has expired before it is flushed', async () => {
     const store = new CountedStore()
     for (let timestamp = 0; timestamp < 1000; timestamp += 10) store.rows.put('a', 'x', timestamp)
-    await store.commit()
+    store.commit()
+    await store.flush()
     // Ten that are there, and one whose slot is not yet over.
     expect(store.writes).toBe(11)
     const found = store.rows.fetch('a', 0, 1000).map(({ timestamp }) => timestamp)
     expect(found).toEqual([900, 910, 920, 930, 940, 950, 960, 970, 980, 990])
     store.reopen()
     expect(store.rows.fetch('a', 0, 1000)).toHaveLength(10)
+  })
+
+  test('forgets what has expired with the commit after which nobody sees it', async () => {
+    const store = new CountedStore()
+    let mostBytes = 0
+    for (let timestamp = 0; timestamp < 10_000; timestamp += 10) {
+      store.rows.put('a', 'x', timestamp)
+      store.commit()
+      if (timestamp < 1000) mostBytes = Math.max(mostBytes, store.unflushedBytes)
+      expect(store.unflushedBytes).toBeLessThanOrEqual(2 * mostBytes)
+    }
+    expect(store.rows.fetch('a', 0, 10_000)).toHaveLength(10)
+    await store.flush()
+    expect(store.writes).toBe(11)
+    expect(store.unflushedBytes).toBe(0)
+    store.reopen()
+    expect(store.rows.fetch('a', 0, 10_000)).toHaveLength(10)
   })
 })
