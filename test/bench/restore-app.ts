@@ -73,7 +73,9 @@ function telling(listener: MembershipListener): MembershipListener {
 }
 
 function tell(event: Readonly<Record<string, unknown>>, time: Clock): void {
-  process.stdout.write(`${JSON.stringify({ at: time.now(), ...event }, withErrors)}\n`)
+  const { user, system } = process.cpuUsage()
+  const told = { at: time.now(), cpuMs: (user + system) / 1_000, ...event }
+  process.stdout.write(`${JSON.stringify(told, withErrors)}\n`)
 }
 
 /** An error is nothing to JSON. */

@@ -12,6 +12,8 @@ const LOOK_AGAIN_MS = 5
 /** What a process told, and when, by the machine's time. */
 export interface Told {
   readonly at: number
+  /** Processor time that it had used, of all its threads. */
+  readonly cpuMs: number
   readonly kind: string
   readonly restored?: number
   readonly remaining?: number
@@ -67,6 +69,24 @@ export class RestoreProcess {
       .slice(from)
       .filter(({ kind, remaining }) => kind === 'restoring' && remaining === 0)
       .reduce((sum, { restored }) => sum + (restored ?? 0), 0)
+  }
+
+  /** Writes when it did what, where that was asked for: milliseconds since a moment, and of processor time. */
+  tellStory(of: {
+    readonly from: number
+    readonly sinceMs: number
+    readonly outputMs: number
+  }): void {
+    if (process.env['MILLRACE_BENCH_STORY'] === undefined) return
+    const told = this.events.slice(of.from)
+    const lines = told
+      // Of a restore its beginning and its end.
+      .filter(
+        ({ kind }, i) =>
+          kind !== 'restoring' || told[i - 1]?.kind !== kind || told[i + 1]?.kind !== kind,
+      )
+      .map(({ kind, at, cpuMs }) => `${kind} ${at - of.sinceMs} (${cpuMs.toFixed(0)})`)
+    process.stderr.write(`${lines.join(', ')}, output ${of.outputMs - of.sinceMs}\n`)
   }
 
   async kill(): Promise<void> {

@@ -3,6 +3,9 @@
  * own: started again on its folder, taken over by another one that kept a copy, and with the folder
  * lost. What counts is from the moment at which the partitions are owned to the first new output that
  * is committed; the rate is that of the restore in full. Records keep coming all the while.
+ *
+ * With MILLRACE_BENCH_STORY=1 it tells when each process did what, and how much processor time it had
+ * used by then, which says more than the time does on a machine that is busy.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -109,10 +112,7 @@ async function recovery(
   const { sinceMs, from } = about
   const owned = await process.says(({ kind }) => kind === 'owned', from)
   const outputMs = await about.output
-  const story = process.events.slice(from).map(({ kind, at }) => `${kind}+${at - sinceMs}`)
-  if (globalThis.process.env['MILLRACE_BENCH_STORY'] !== undefined) {
-    globalThis.process.stderr.write(`${story.join(' ')} output+${outputMs - sinceMs}\n`)
-  }
+  process.tellStory({ from, sinceMs, outputMs })
   return {
     ownedToOutputMs: outputMs - owned.at,
     sinceMs: outputMs - sinceMs,
