@@ -12,14 +12,17 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 const USUAL_SECONDS = 20
 const SECONDS: ReadonlyMap<string, number> = new Map([
   ['chaos.test.ts', 150],
-  ['offsets-expiry.test.ts', 85],
-  ['conformance.test.ts', 65],
-  ['conformance-three-nodes.test.ts', 55],
+  ['offsets-expiry.test.ts', 75],
+  ['network.test.ts', 60],
+  ['recovery.test.ts', 60],
+  ['topic-changes.test.ts', 60],
   ['faults.test.ts', 55],
-  ['reader-cluster.test.ts', 45],
+  ['conformance.test.ts', 50],
   ['producer-cluster.test.ts', 45],
   ['group-coordinators.test.ts', 40],
-  ['recovery.test.ts', 30],
+  ['reader-cluster.test.ts', 40],
+  ['conformance-three-nodes.test.ts', 30],
+  ['flagship.test.ts', 30],
 ])
 
 /** The order of test/kafka. */
