@@ -2,13 +2,15 @@
  * What is stored beside a committed offset, in Kafka Streams' own format so that its tools decode
  * it: base64 of [byte 2, int64 partition time, a map of text to int64] (TopicPartitionMetadata and
  * ProcessorMetadata of Kafka Streams). The map says which mode and which transactional id wrote the
- * offset, so that a start can tell its own traces from a stranger's.
+ * offset, so that a start can tell its own traces from a stranger's, and of which topic it is an
+ * offset: one that was made anew under the same name holds other records.
  */
 import type { OffsetWriter } from './assignment.ts'
 
 const MAGIC = 2
 const MODE_KEY = 'millrace.mode='
 const ID_KEY = 'millrace.transactional.id='
+const TOPIC_KEY = 'millrace.topic.id='
 
 /** What the metadata of one committed offset says. */
 export interface OffsetMetadata {
@@ -16,12 +18,16 @@ export interface OffsetMetadata {
   readonly partitionTime: number
   /** Who committed; undefined where another program did. */
   readonly writer: OffsetWriter | undefined
+  /** The id of the topic it is an offset of; undefined where that was not said. */
+  readonly topicId?: string | undefined
 }
 
 /** The text stored beside an offset. */
-export function encodeOffsetMetadata({ partitionTime, writer }: OffsetMetadata): string {
-  const names =
-    writer === undefined ? [] : [MODE_KEY + writer.mode, ID_KEY + writer.transactionalId]
+export function encodeOffsetMetadata({ partitionTime, writer, topicId }: OffsetMetadata): string {
+  const names = [
+    ...(writer === undefined ? [] : [MODE_KEY + writer.mode, ID_KEY + writer.transactionalId]),
+    ...(topicId === undefined ? [] : [TOPIC_KEY + topicId]),
+  ]
   const keys = names.map((name) => Buffer.from(name, 'utf8'))
   const out = Buffer.alloc(1 + 8 + 4 + keys.reduce((sum, key) => sum + 4 + key.length + 8, 0))
   out.writeUInt8(MAGIC, 0)
@@ -47,6 +53,7 @@ export function decodeOffsetMetadata(text: string): OffsetMetadata {
   return {
     partitionTime: Number(bytes.readBigInt64BE(1)),
     writer: known ? { mode, transactionalId } : undefined,
+    topicId: find(names, TOPIC_KEY),
   }
 }
 

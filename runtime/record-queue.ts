@@ -11,6 +11,7 @@ import { StreamRecord } from '../model/record.ts'
 import { asOffset, describePosition, type Offset } from '../model/position.ts'
 import { SchemaPending, type OpenSerde } from '../serdes/serde.ts'
 import type { TimestampExtractor } from '../topology/graph.ts'
+import { topicMadeAnew } from '../transport/log-errors.ts'
 import type { Cursor, FetchedBatch } from '../transport/transport.ts'
 import { unreadableRecord } from './failure.ts'
 
@@ -38,6 +39,7 @@ const NO_RECORDS: readonly LogRecord[] = []
 /** One input partition of a task. */
 export class RecordQueue {
   readonly cursor: Cursor
+  readonly #topicId: string
   readonly #reading: SourceReading
   readonly #events: QueueEvents
   #records: readonly LogRecord[] = NO_RECORDS
@@ -55,11 +57,14 @@ export class RecordQueue {
 
   constructor(parts: {
     readonly cursor: Cursor
+    /** Of the topic whose offset it begins at. */
+    readonly topicId: string
     readonly reading: SourceReading
     readonly events: QueueEvents
     readonly partitionTime: number
   }) {
     this.cursor = parts.cursor
+    this.#topicId = parts.topicId
     this.#reading = parts.reading
     this.#events = parts.events
     this.#nextOffset = parts.cursor.position
@@ -79,6 +84,7 @@ export class RecordQueue {
       }
       const batch = this.cursor.take()
       if (batch === undefined) return false
+      if (this.cursor.topicId !== this.#topicId) throw topicMadeAnew(this.cursor)
       this.#begin(batch)
     }
   }

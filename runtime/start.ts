@@ -29,6 +29,7 @@ export interface StartRound {
   readonly transport: Transport
   readonly guarantee: Guarantee
   readonly groupId: string
+  readonly topicIdOf: (topic: Topic) => string
   readonly writer: OffsetWriter
   /** Whether offsets of the other mode are taken over. */
   readonly adopt: boolean
@@ -177,7 +178,7 @@ export const restoreStores: StartStep = {
 /** Commits the offsets to start from where none were committed. */
 export const commitStarts: StartStep = {
   name: 'commitStarts',
-  run: async ({ progress, writer, commitStarts: commit }) => {
+  run: async ({ progress, writer, topicIdOf, commitStarts: commit }) => {
     const first = progress.starts.filter((_, i) => progress.committed[i] === undefined)
     if (first.length === 0) return
     await commit(
@@ -185,7 +186,7 @@ export const commitStarts: StartStep = {
         topic,
         partition,
         offset,
-        metadata: encodeOffsetMetadata({ partitionTime, writer }),
+        metadata: encodeOffsetMetadata({ partitionTime, writer, topicId: topicIdOf(topic) }),
       })),
     )
   },
@@ -217,13 +218,27 @@ async function stableOffsets(round: StartRound): Promise<readonly (CommittedOffs
   const deadline = clock.monotonic() + limits.offsetsPendingMs
   for (let delayMs = 5; ; delayMs = Math.min(delayMs * 2, 500)) {
     try {
-      return await untilAborted(transport.admin.committedOffsets(groupId, inputs), signal)
+      const asked = transport.admin.committedOffsets(groupId, inputs)
+      return (await untilAborted(asked, signal)).map((offset) => ofItsTopic(offset, round))
     } catch (error) {
       const pending = isMillraceError(error, 'MILLRACE_OFFSETS_PENDING')
       if (!pending || clock.monotonic() >= deadline) throw error
       await sleep(clock, delayMs, signal)
     }
   }
+}
+
+/**
+ * An offset; none where it is one of an earlier topic of the same name. Kafka forgets offsets with their
+ * topic, but a commit may come in between, by an app that has not noticed yet.
+ */
+function ofItsTopic(
+  offset: CommittedOffset | undefined,
+  { topicIdOf }: StartRound,
+): CommittedOffset | undefined {
+  if (offset === undefined) return undefined
+  const { topicId } = decodeOffsetMetadata(offset.metadata)
+  return topicId === undefined || topicId === topicIdOf(offset.topic) ? offset : undefined
 }
 
 async function refuseLostOffsets(task: StartingTask, round: StartRound): Promise<void> {

@@ -219,6 +219,7 @@ export class UnitLife implements ShareHolder {
       transport,
       guarantee,
       groupId: services.open.application,
+      topicIdOf: services.topicIdOf,
       writer: services.writer,
       adopt,
       departed: share.departed.filter((id) => id !== services.writer.transactionalId),

@@ -102,12 +102,12 @@ export class UnitTask implements CommittingTask {
   }
 
   offsets(): readonly CommittedOffset[] {
-    const { writer } = this.#services
+    const { writer, topicIdOf } = this.#services
     return this.loop.positions().map(({ topic, partition, offset, partitionTime }) => ({
       topic,
       partition,
       offset,
-      metadata: encodeOffsetMetadata({ partitionTime, writer }),
+      metadata: encodeOffsetMetadata({ partitionTime, writer, topicId: topicIdOf(topic) }),
     }))
   }
 
@@ -131,6 +131,7 @@ export class UnitTask implements CommittingTask {
     if (process === undefined) throw new TypeError(`no source is wired for ${start.topic}`)
     const queue = new RecordQueue({
       cursor: this.#services.reader.open(start),
+      topicId: this.#services.topicIdOf(start.topic),
       reading: this.#reading(node),
       partitionTime: start.partitionTime,
       events: {

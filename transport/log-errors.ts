@@ -23,6 +23,15 @@ export function unknownPartition(
   })
 }
 
+/** A topic in the place of another one of its name, which was read before. */
+export function topicMadeAnew(at: TopicPartition): TransportError {
+  const place = describePartition(at)
+  return new TransportError('MILLRACE_UNKNOWN_PARTITION', 'fatal', {
+    message: `${place} does not exist any more: ${at.topic} was deleted and created again, and holds other records than those that were read before. Open it anew to read the new one from its beginning.`,
+    place,
+  })
+}
+
 /** A topic to create that is already there. */
 export function topicExists(topic: Topic): TransportError {
   return new TransportError('MILLRACE_TOPIC_EXISTS', 'fatal', {

@@ -162,6 +162,36 @@ describe.each(MODES)('an app %s', (_, assignment) => {
   })
 })
 
+test('an offset of a topic that was deleted is none of the topic that was made in its place', async () => {
+  await stage.create('other', 2)
+  const pipeline = topology('merging', ({ stream }) => {
+    const own = stream(stage.topic('in'), { key: text, value: text })
+    own.merge(stream(stage.topic('other'), { key: text, value: text })).to(stage.topic('out'))
+  })
+  const app = stage.app(pipeline, { limits })
+  await stage.feed(30, 2)
+  await app.start()
+  await caughtUp(app)
+  let isOver = false
+  app.closed.catch(() => (isOver = true))
+  // Every commit has the offsets of all sources: one comes when the old topic is gone, or the new one there.
+  const busy = (async () => {
+    for (let n = 0; !isOver && n < 2_000; n += 1) {
+      await stage.send('other', [{ key: `k${n % 7}`, value: 'other' }], 2)
+    }
+  })()
+  await stage.log.admin.deleteTopics([stage.topic('in')])
+  await stage.create('in', 2)
+  await stage.feed(60, 2)
+  expect(await endOf(app)).toMatchObject({ code: 'MILLRACE_UNKNOWN_PARTITION' })
+  await busy
+  const next = stage.app(pipeline, { limits })
+  await next.start()
+  await caughtUp(next)
+  const numbers = (await outputs()).filter((value) => value !== 'other')
+  expect(numbers).toEqual(sorted(Array.from({ length: 90 }, (_, n) => String(n))))
+})
+
 test('an app with state whose source gets more partitions is refused when it starts again', async () => {
   const app = stage.app(stage.counting(), { limits })
   await stage.feed(30, 2)

@@ -6,6 +6,7 @@ describe('offset metadata', () => {
     const metadata = {
       partitionTime: 1_700_000_000_123,
       writer: { mode: 'static', transactionalId: 'shop-3' },
+      topicId: '6f3c1f0e-6c2b-4c61-9a0e-1c5f0f3b2f10',
     } as const
     expect(decodeOffsetMetadata(encodeOffsetMetadata(metadata))).toEqual(metadata)
   })

@@ -38,6 +38,7 @@ async function startAfter(
     transport: log,
     guarantee: 'exactly-once',
     groupId: 'app',
+    topicIdOf: () => 'an id',
     writer: { mode: 'static', transactionalId: 'app-0' },
     adopt: false,
     departed: [],

@@ -7,7 +7,7 @@
  * and one that has another id than before was created again: it holds other records.
  */
 import { asError } from '../../../model/errors.ts'
-import { unknownPartition } from '../../log-errors.ts'
+import { topicMadeAnew, unknownPartition } from '../../log-errors.ts'
 import type { TopicMetadata } from '../api/metadata.ts'
 import { METADATA } from '../api/metadata.ts'
 import { CODE, errorKind, refused } from '../error-codes.ts'
@@ -110,7 +110,7 @@ export class LeaderSearch {
   #found(cursor: KafkaCursor, leader: PartitionLeader): void {
     const id = cursor.knownTopicId ?? leader.topicId
     if (id !== leader.topicId) {
-      this.#fail(cursor, unknownPartition(cursor))
+      this.#fail(cursor, topicMadeAnew(cursor))
       return
     }
     cursor.unknownSinceMs = undefined
