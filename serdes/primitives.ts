@@ -11,6 +11,9 @@ import { isWritable, readUtf8 } from './utf8.ts'
 const NO_PREFIX = Buffer.alloc(0)
 const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const UUID_CHARACTERS = 36
+const TWO_TO_32 = 2 ** 32
+/** From here on a high half makes numbers that a double may not hold. */
+const TWO_TO_21 = 2 ** 21
 
 /** Text in UTF-8. Bytes that are not UTF-8, and half a surrogate pair, are errors; nothing is repaired. */
 export const text: Serde<string> = primitive('text', {
@@ -44,18 +47,34 @@ export const int32: Serde<number> = primitive('int32', {
   bytes: '4 bytes',
 })
 
-/** A whole number of 64 bits as a bigint, big-endian, as Java's LongSerializer writes it. */
+/** A whole number of 64 bits as a bigint, big-endian, as Java's LongSerializer writes it. Counts are small: what a double holds exactly makes no bigints on its way. */
 export const int64: Serde<bigint> = primitive('int64', {
   write(value) {
-    if (typeof value !== 'bigint' || BigInt.asIntN(64, value) !== value) return undefined
+    if (typeof value !== 'bigint') return undefined
+    const n = Number(value)
+    if (!Number.isSafeInteger(n)) return largeInt64(value)
     const buffer = Buffer.allocUnsafe(8)
-    buffer.writeBigInt64BE(value, 0)
+    const high = Math.floor(n / TWO_TO_32)
+    buffer.writeInt32BE(high, 0)
+    buffer.writeUInt32BE(n - high * TWO_TO_32, 4)
     return buffer
   },
-  read: (buffer, start, end) => (end - start === 8 ? buffer.readBigInt64BE(start) : undefined),
+  read(buffer, start, end) {
+    if (end - start !== 8) return undefined
+    const high = buffer.readInt32BE(start)
+    if (high < -TWO_TO_21 || high >= TWO_TO_21) return buffer.readBigInt64BE(start)
+    return BigInt(high * TWO_TO_32 + buffer.readUInt32BE(start + 4))
+  },
   expected: 'a bigint of 64 bits',
   bytes: '8 bytes',
 })
+
+function largeInt64(value: bigint): Buffer | undefined {
+  if (BigInt.asIntN(64, value) !== value) return undefined
+  const buffer = Buffer.allocUnsafe(8)
+  buffer.writeBigInt64BE(value, 0)
+  return buffer
+}
 
 /** A double, big-endian, as Java's DoubleSerializer writes it. */
 export const float64: Serde<number> = primitive('float64', {

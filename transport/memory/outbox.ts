@@ -55,6 +55,8 @@ export class Outbox {
   readonly #broker: Broker
   readonly #lanes = new Map<string, Lane>()
   readonly #acknowledged = new Map<string, PartitionOffset>()
+  /** Of the last record: the next one mostly goes the same way. */
+  #lane: Lane | undefined
   #session: ProducerSession
   #bufferedBytes = 0
   #failure: Error | undefined
@@ -129,9 +131,12 @@ export class Outbox {
   }
 
   #laneOf(at: TopicPartition): Lane {
+    const last = this.#lane
+    if (last?.at.topic === at.topic && last.at.partition === at.partition) return last
     const name = describePartition(at)
     const lane = this.#lanes.get(name) ?? { at, queue: [], nextSequence: 0, work: undefined }
     this.#lanes.set(name, lane)
+    this.#lane = lane
     return lane
   }
 
