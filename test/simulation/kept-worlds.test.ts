@@ -1,11 +1,13 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../runtime/system-clock.ts'
 import { FROM, TIMEOUT_MS } from './expect-seeds.ts'
 import type { Scenario } from './scenario.ts'
 import { runSeed } from './world.ts'
 import { words } from './scenarios/words.ts'
 
+const clock = systemClock()
 const WORLDS = 12
 /** Collections until what is garbage is gone: what a finalizer lets go of is found by the next one. */
 const COLLECTIONS = 20
@@ -42,7 +44,7 @@ async function kept(references: readonly WeakRef<object>[]): Promise<number> {
   let left = references.length
   for (let i = 0; i < COLLECTIONS && left > 0; i += 1) {
     // A WeakRef holds what it was asked for until the present turn of the event loop is over.
-    await new Promise((resolve) => setImmediate(resolve))
+    await clock.yield()
     collect()
     left = references.filter((reference) => reference.deref() !== undefined).length
   }
