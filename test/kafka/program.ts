@@ -34,9 +34,9 @@ export async function kafkaProgram(version: KafkaVersion): Promise<string> {
   return folder
 }
 
-/** Where the archive of a program's classes is, once class-archive.ts wrote it. */
+/** Where the archive of a program's classes is, once class-archive.ts wrote it: it goes with the jars. */
 export function classArchive(program: string): string {
-  return `${program}.jsa`
+  return join(program, 'classes.jsa')
 }
 
 /** What Java is told to run a class of a program: few megabytes, quick to start, for many share few cores. */
@@ -47,7 +47,8 @@ export function javaArguments(program: string, heapMb: number): readonly string[
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
     '-Xshare:auto',
-    ...(existsSync(archive) ? [`-XX:SharedArchiveFile=${archive}`] : []),
+    // Another Java than that which wrote it does without it, and would say so in the midst of what a tool prints.
+    ...(existsSync(archive) ? [`-XX:SharedArchiveFile=${archive}`, '-Xlog:disable'] : []),
     '-cp',
     join(program, '*'),
   ]
