@@ -64,5 +64,7 @@ function readerOf<K, V, T, Out>(
       throw error
     }
   }
-  return { enricher: enricher as unknown as EnrichWork<K, V, Out>['enricher'], immediate }
+  // A row is small, whatever the size of what its reference stands for.
+  const fetchedBytes = (value: V): number => select(value)?.sizeBytes ?? 0
+  return { enricher, immediate, fetchedBytes } as unknown as EnrichWork<K, V, Out>
 }

@@ -14,6 +14,8 @@ import { backOff, withDeadline, type RetryLimits } from './retry.ts'
 /** What calls are made with. */
 export interface CallDriverParts<K, V, R> {
   readonly enricher: FunctionEnricher<K, V, R>
+  /** Bytes that a call brings into memory beside those of its record. */
+  readonly fetchedBytes: ((value: V) => number) | undefined
   readonly limits: EnrichLimits
   readonly retry: RetryLimits
   readonly clock: Clock
@@ -99,8 +101,9 @@ export class CallDriver<K, V, R> implements EnrichDriver {
   }
 
   async #call({ record, raw, idempotencyKey }: LoadedRecord<K, V>, attempt: number): Promise<R> {
-    const { enricher, limits, retry, clock, task } = this.#parts
-    await limits.bytes.take(raw.length, task.signal)
+    const { enricher, limits, retry, clock, task, fetchedBytes } = this.#parts
+    const bytes = raw.length + (fetchedBytes?.(record.value) ?? 0)
+    await limits.bytes.take(bytes, task.signal)
     try {
       task.count('calls')
       return await withDeadline(
@@ -109,7 +112,7 @@ export class CallDriver<K, V, R> implements EnrichDriver {
         task.signal,
       )
     } finally {
-      limits.bytes.free(raw.length)
+      limits.bytes.free(bytes)
     }
   }
 }

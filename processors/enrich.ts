@@ -58,6 +58,8 @@ export interface EnrichWork<K, V, R> {
   readonly enricher: Enricher<K, Dereferenced<V>, R>
   /** An answer that can be had at once; asked only where nothing of the record's lane waits. */
   readonly immediate?: (value: V) => R | undefined
+  /** Bytes that a call brings into memory beside those of its record: they count against the bytes in flight, too. Default none. */
+  readonly fetchedBytes?: (value: Dereferenced<V>) => number
 }
 
 /** The processor of a step that works like an enrichment; `work` is made once per running half. */
@@ -104,7 +106,7 @@ const DEFAULTS = {
 } as const
 
 function driver<K, V, R>(
-  { enricher }: EnrichWork<K, V, R>,
+  { enricher, fetchedBytes }: EnrichWork<K, V, R>,
   task: DriverTask<K, Dereferenced<V>, R>,
   given: {
     readonly options: EnrichOptions<K, Dereferenced<V>, R>
@@ -115,7 +117,7 @@ function driver<K, V, R>(
   const { options, limits, context } = given
   const { clock, caughtUp } = context
   const parts = { limits, clock, task, retry: retryOf(options) }
-  if (enricher.kind === 'function') return new CallDriver({ ...parts, enricher })
+  if (enricher.kind === 'function') return new CallDriver({ ...parts, enricher, fetchedBytes })
   const release = options.release ?? 'input-order'
   return new SessionDriver({ ...parts, enricher, release, caughtUp })
 }
