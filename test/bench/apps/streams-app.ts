@@ -32,6 +32,7 @@ const { values: given } = parseArgs({
   },
 })
 const properties = new Map(given.set.map(property))
+const restored = new Map<string, number>()
 await run()
 
 async function run(): Promise<void> {
@@ -80,8 +81,6 @@ function wish(name: string): TopologyWish {
     },
   }
 }
-
-const restored = new Map<string, number>()
 
 function tell(event: StreamsEvent): void {
   if (event.kind === 'state') say('state', event.to.toUpperCase())
