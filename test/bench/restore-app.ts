@@ -5,6 +5,7 @@
 import { argv } from 'node:process'
 import type { Clock } from '../../model/clock.ts'
 import { streams } from '../../runtime/app.ts'
+import { EXACTLY_ONCE, type CommitStep } from '../../runtime/commit.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
 import { bytes, text } from '../../serdes/primitives.ts'
@@ -26,6 +27,7 @@ const app = streams(rows(), {
   state: { kind: 'folder', folder: place.folder },
   assignment: { kind: 'group', instanceId: place.instance, standbys: 1 },
   limits: { sessionTimeoutMs: SESSION_MS, heartbeatIntervalMs: 1_000 },
+  steps: { commit: EXACTLY_ONCE.map((step) => tellingFirst(step)) },
   onEvent: (event) => tell({ ...event }, clock),
 })
 process.once('SIGTERM', () => void app.close().catch(() => {}))
@@ -47,6 +49,25 @@ function rows(): Topology {
       .mapValues((row) => String(row?.length), { value: text })
       .to(DONE)
   })
+}
+
+/** The same step, which tells when it is done for the first time. */
+function tellingFirst(step: CommitStep): CommitStep {
+  let isFirst = true
+  return {
+    name: step.name,
+    // What is synchronous stays so: the first step is done before the loop goes on.
+    run: (round) => {
+      const done = (): void => {
+        if (isFirst) tell({ kind: step.name }, clock)
+        isFirst = false
+      }
+      const waiting = step.run(round)
+      if (waiting !== undefined) return waiting.then(() => done())
+      done()
+      return undefined
+    },
+  }
 }
 
 function tellingWhatIsOwned(log: Transport): Transport {

@@ -3,7 +3,7 @@
  * transaction that has outputs and changelog in the log already, in front of a clean checkpoint, which
  * is where Kafka Streams 4.1.0 commits duplicates; and state that its changelog does not reach any more.
  */
-import { expect, inject, test } from 'vitest'
+import { expect, inject, test, vi } from 'vitest'
 import { asOffset, asPartition, type Topic } from '../../model/position.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import type { RecoveryProcess } from './recovery-process.ts'
@@ -12,6 +12,8 @@ import { until } from './until.ts'
 
 const brokers = inject('kafkaBrokers')
 const clock = systemClock()
+// Each starts several processes, one after the other.
+vi.setConfig({ testTimeout: 240_000 })
 /** One transaction at a time holds all that is fed, and what is committed is in LevelDB at once. */
 const LIMITS = { commitIntervalMs: 2_000, flushIntervalMs: 50 } as const
 /** Commits only when it is asked to stop. */

@@ -4,7 +4,7 @@
  * for good. Their heirs do not wait for it, and what the woken one still does is rejected.
  */
 import { join } from 'node:path'
-import { expect, inject, test } from 'vitest'
+import { expect, inject, test, vi } from 'vitest'
 import { openLog } from '../../cli/open-log.ts'
 import { asPartition, asTopic } from '../../model/position.ts'
 import { NO_HEADERS } from '../../model/record.ts'
@@ -16,9 +16,11 @@ import { until } from './until.ts'
 
 const brokers = inject('kafkaBrokers')
 const clock = systemClock()
+// Each starts several processes, one after the other.
+vi.setConfig({ testTimeout: 240_000 })
 const TRANSACTION_MS = 300_000
 /** What a heir may need where the transaction of the departed does not hold it up. */
-const SOON_MS = 30_000
+const SOON_MS = 60_000
 
 const LIMITS = {
   commitIntervalMs: 100,
