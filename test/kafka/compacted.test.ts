@@ -152,6 +152,28 @@ test('a table over a compacted topic is whole again when its disk is lost', asyn
   expect(Object.fromEntries(found)).toEqual(latest)
 })
 
+test('an app that writes a record without a key to a compacted topic ends, and names it', async () => {
+  const source = await stage.create('in', 1)
+  const sink = await stage.create('out', 1, COMPACT)
+  const pipeline = topology('keyless', ({ stream }) => {
+    stream(source, { key: text, value: text }).to(sink)
+  })
+  const app = stage.app(pipeline)
+  await using producer = stage.log.openProducer({})
+  await producer.init()
+  const value = Buffer.from('without')
+  const record = { ...first(source), key: null, value, timestamp: clock.now() }
+  producer.send({ ...record, headers: NO_HEADERS })
+  await producer.flush()
+  await app.start()
+  const ended: unknown = await app.closed.catch((error: unknown) => error)
+  expect(ended).toMatchObject({
+    code: 'MILLRACE_RECORD_WITHOUT_KEY',
+    message: expect.stringMatching(/\.out, which is compacted.*Give it a key/),
+  })
+  expect(stage.events.filter(({ kind }) => kind === 'rewound')).toEqual([])
+})
+
 function newDisk(): StateLocation {
   return { kind: 'folder', folder: join(stage.folder, 'another') }
 }
