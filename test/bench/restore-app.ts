@@ -58,13 +58,13 @@ function tellingFirst(step: CommitStep): CommitStep {
     name: step.name,
     // What is synchronous stays so: the first step is done before the loop goes on.
     run: (round) => {
-      const done = (): void => {
+      const tellOnce = (): void => {
         if (isFirst) tell({ kind: step.name }, clock)
         isFirst = false
       }
       const waiting = step.run(round)
-      if (waiting !== undefined) return waiting.then(() => done())
-      done()
+      if (waiting !== undefined) return waiting.then(tellOnce)
+      tellOnce()
       return undefined
     },
   }
