@@ -114,6 +114,8 @@ describe.each(MODES)('an app %s, whose broker', (_, assignment) => {
   test('says nothing any more, gives up each request at its deadline, and goes on later', async () => {
     const app = await working(assignment)
     const before = proxy.givenUp
+    // In the middle of its work, and of a transaction.
+    await stage.feed(200, PARTITIONS)
     proxy.stall()
     await stage.feed(50, PARTITIONS)
     // Long enough for its transaction to be aborted, and for its group to be without it.
