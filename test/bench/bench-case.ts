@@ -33,6 +33,8 @@ export interface BenchWork {
   readonly peakBytes?: number
   /** Another program did the work: processor time and memory of this one say nothing. */
   readonly elsewhere?: boolean
+  /** Why this variant cannot run on this machine: there are no figures then. */
+  readonly absent?: string
 }
 
 /** A stretch of work that is measured: `work` runs between the two readings of the clocks. */
@@ -56,6 +58,8 @@ export interface BenchCase {
   /** The first one is what the others are compared with, where `compares` is set. */
   readonly variants: readonly BenchVariant[]
   readonly compares: boolean
+  /** What the first one is called in the heading of the comparison; default `copy`. Processor time is compared too, where this is set. */
+  readonly comparedWith?: string
   /** Runs where it is named, and not with all others: it starts a Kafka broker. */
   readonly needsBroker?: boolean
   /** How long one of its processes may take; default two minutes. */

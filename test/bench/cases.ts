@@ -3,6 +3,9 @@ import type { BenchCase } from './bench-case.ts'
 import { flagship } from './cases/flagship.ts'
 import { ingestRate } from './cases/ingest.ts'
 import { kafkaApps, kafkaVideo } from './cases/kafka-apps.ts'
+import { kafkaFetch } from './cases/kafka-fetch.ts'
+import { kafkaIngest } from './cases/kafka-ingest.ts'
+import { kafkaProduce } from './cases/kafka-produce.ts'
 import { joins } from './cases/joins.ts'
 import { recordLoop } from './cases/record-loop.ts'
 import { restore } from './cases/restore.ts'
@@ -14,6 +17,9 @@ export const CASES: readonly BenchCase[] = [
   recordLoop,
   joins,
   restore,
+  ...kafkaProduce,
+  ...kafkaFetch,
+  ...kafkaIngest,
   kafkaApps,
   kafkaVideo,
 ]

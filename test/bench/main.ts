@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { parseBytes } from '../../cli/quantities.ts'
 import { CASES } from './cases.ts'
 import type { BenchCase, BenchSettings } from './bench-case.ts'
+import { benchBroker } from './kafka/bench-broker.ts'
 import { runRounds } from './rounds.ts'
 import { summarize } from './summary.ts'
 import { tableOf } from './table.ts'
@@ -59,6 +60,9 @@ async function bench(cases: readonly BenchCase[]): Promise<void> {
   const startMs = performance.now()
   const endMs = startMs + 1_000 * wholeNumber('--seconds', Number(seconds))
   const report = []
+  await using _broker = cases.some(({ needsBroker }) => needsBroker === true)
+    ? await benchBroker()
+    : undefined
   if (!json) console.log(machineText())
   for (const [index, benchCase] of cases.entries()) {
     // What is left is shared by the cases that are left, by how many variants they have.
@@ -85,15 +89,21 @@ async function bench(cases: readonly BenchCase[]): Promise<void> {
 
 function chosenCases(names: readonly string[]): readonly BenchCase[] {
   for (const name of names) {
-    if (!CASES.some((one) => one.name === name)) wrong(`there is no case ${name}`)
+    if (!CASES.some((one) => isNamed(one, name))) wrong(`there is no case ${name}`)
   }
   const only = (name: string, at: number): boolean => at === 0 || name.includes(values.only)
-  return CASES.filter(({ name, needsBroker }) =>
-    names.length === 0 ? needsBroker !== true : names.includes(name),
+  return CASES.filter((one) =>
+    names.length === 0 ? one.needsBroker !== true : names.some((given) => isNamed(one, given)),
   ).map((one) => ({
     ...one,
     variants: one.variants.filter(({ name }, at) => only(name, at)),
   }))
+}
+
+/** By its whole name, or else by the first words of it: `kafka` is all that runs on a broker. */
+function isNamed({ name }: BenchCase, given: string): boolean {
+  const isWhole = CASES.some((one) => one.name === given)
+  return isWhole ? name === given : name.startsWith(`${given}-`)
 }
 
 function wholeNumber(option: string, value: number | undefined): number {

@@ -5,6 +5,7 @@ import type { Spread, VariantFigures } from './summary.ts'
 
 /** The table of a case, with its headings. */
 export function tableOf(benchCase: BenchCase, figures: readonly VariantFigures[]): string {
+  const first = benchCase.comparedWith ?? 'copy'
   const isBytes = benchCase.unit === 'bytes'
   const columns: readonly (readonly [string, (of: VariantFigures) => string])[] = [
     ['', ({ variant }) => variant],
@@ -13,12 +14,15 @@ export function tableOf(benchCase: BenchCase, figures: readonly VariantFigures[]
       ? ['MB/s', ({ rate }) => spreadText(rate, (n) => (n / 1e6).toFixed(0))]
       : ['k records/s', ({ rate }) => spreadText(rate, (n) => (n / 1e3).toFixed(0))],
     ...(benchCase.compares
-      ? [['of copy', ({ ratio }: VariantFigures) => ratioText(ratio)] as const]
+      ? [[`of ${first}`, ({ ratio }: VariantFigures) => ratioText(ratio)] as const]
       : []),
     [
       isBytes ? 'CPU s/GiB' : 'CPU s/million',
       ({ cpuSecondsEach }) => spreadText(cpuSecondsEach, (n) => n.toFixed(2)),
     ],
+    ...(benchCase.comparedWith === undefined
+      ? []
+      : [[`CPU of ${first}`, ({ cpuRatio }: VariantFigures) => ratioText(cpuRatio)] as const]),
     ['peak MB', ({ peakBytes }) => spreadText(peakBytes, (n) => (n / 1e6).toFixed(0))],
     ...bytesColumns(figures),
     ...timeColumns(figures),
@@ -28,14 +32,14 @@ export function tableOf(benchCase: BenchCase, figures: readonly VariantFigures[]
     ...figures.map((one) => columns.map(([, cell]) => cell(one))),
   ]
   const widths = columns.map((_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, at) => aligned(cell, at, widths[at] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  const absent = figures.flatMap(({ absent: reason }) => (reason === undefined ? [] : [reason]))
+  const lines = rows.map((row) =>
+    row
+      .map((cell, at) => aligned(cell, at, widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+  return [...lines, ...absent].join('\n')
 }
 
 function bytesColumns(
@@ -62,13 +66,13 @@ function timeColumns(
 }
 
 function spreadText(spread: Spread | undefined, text: (n: number) => string): string {
-  if (spread === undefined) return '-'
+  if (spread === undefined || Number.isNaN(spread.median)) return '-'
   const { median, least, most } = spread
   return least === most ? text(median) : `${text(median)} (${text(least)}-${text(most)})`
 }
 
 function ratioText(ratio: number | undefined): string {
-  return ratio === undefined ? '' : ratio.toFixed(2)
+  return ratio === undefined || Number.isNaN(ratio) ? '' : ratio.toFixed(2)
 }
 
 function aligned(cell: string, column: number, width: number): string {

@@ -34,6 +34,8 @@ export interface ClusterOptions {
   readonly secure?: boolean
   /** A file into which a node writes its classes when it is stopped (class-archive.ts). */
   readonly writeArchive?: string
+  /** Java's options behind those that make a node small and quick to start. */
+  readonly java?: readonly string[]
 }
 
 /** A node as tests have it at hand. */
@@ -98,10 +100,10 @@ export class TestCluster implements AsyncDisposable {
     const pair = secure ? await writeCertificate(folder) : { certificate: '', key: '' }
     const clusterId = randomBytes(16).toString('base64url')
     const reaper = new Reaper(folder)
-    const { writeArchive } = options
+    const { writeArchive, java } = options
     const nodes = ports.map((own, at) => {
       const home = join(folder, `node-${at + 1}`)
-      return new BrokerNode({ id: at + 1, ports: own, home, program, reaper, writeArchive })
+      return new BrokerNode({ id: at + 1, ports: own, home, program, reaper, writeArchive, java })
     })
     const cluster = new TestCluster(reaper, nodes, pair)
     try {
@@ -139,6 +141,7 @@ interface NodeSetting {
   readonly program: string
   readonly reaper: Reaper
   readonly writeArchive: string | undefined
+  readonly java: readonly string[] | undefined
 }
 
 /** One broker, which is its own controller too. */
@@ -234,6 +237,7 @@ export class BrokerNode implements KafkaNode {
       `-Dlog4j2.configurationFile=${this.#file('log4j2.xml')}`,
       `-Dlog4j.configuration=file:${this.#file('log4j.properties')}`,
       ...javaArguments(this.#setting.program, 512),
+      ...(this.#setting.java ?? []),
     ]
   }
 }

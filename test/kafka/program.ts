@@ -54,7 +54,8 @@ export function javaArguments(program: string, heapMb: number): readonly string[
   ]
 }
 
-function cacheFolder(): string {
+/** Where what is fetched for tests and benchmarks is kept. */
+export function cacheFolder(): string {
   const own = process.env['MILLRACE_KAFKA_CACHE']
   if (own !== undefined && own !== '') return own
   return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'millrace')
