@@ -4,8 +4,8 @@
  * topic, which is filled once; a broker has it in the page cache.
  */
 import type { BenchCase, BenchPlace, BenchVariant } from '../bench-case.ts'
-import { absent, assertMoved, installed, workOf } from '../kafka/compared.ts'
-import { consumerPerformance } from '../kafka/java-tools.ts'
+import { absent, assertMoved, hereOrWhy, installed, workOf } from '../kafka/compared.ts'
+import { consumerPerformance, javaTools } from '../kafka/java-tools.ts'
 import {
   CHILD_DEADLINE_MS,
   describedTopic,
@@ -86,11 +86,10 @@ function fetchCase(shape: LoadShape): BenchCase {
       of(LIBRDKAFKA),
       of(FRANZ_GO),
       of(KAFKAJS),
-      peerVariant(
-        'Java (ConsumerPerformance)',
-        shape,
-        async (load, { folder }) => await consumerPerformance(load, folder),
-      ),
+      peerVariant('Java (ConsumerPerformance)', shape, async (load, { folder }) => {
+        const tools = await hereOrWhy('Java', javaTools)
+        return typeof tools === 'string' ? tools : await consumerPerformance(load, folder)
+      }),
     ],
   }
 }

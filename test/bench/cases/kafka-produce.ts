@@ -3,8 +3,8 @@
  * linger alike, one topic of one partition for each run.
  */
 import type { BenchCase } from '../bench-case.ts'
-import { assertMoved, producing, producingBy, type LoadFor } from '../kafka/compared.ts'
-import { producerPerformance } from '../kafka/java-tools.ts'
+import { assertMoved, hereOrWhy, producing, producingBy, type LoadFor } from '../kafka/compared.ts'
+import { javaTools, producerPerformance } from '../kafka/java-tools.ts'
 import {
   CHILD_DEADLINE_MS,
   deleteTopic,
@@ -47,7 +47,10 @@ function produceCase(shape: LoadShape): BenchCase {
       producing(LIBRDKAFKA, loadFor),
       producing(FRANZ_GO, loadFor),
       producing(KAFKAJS, loadFor),
-      producingBy('Java (ProducerPerformance)', loadFor, producerPerformance),
+      producingBy('Java (ProducerPerformance)', loadFor, async (load) => {
+        const tools = await hereOrWhy('Java', javaTools)
+        return typeof tools === 'string' ? tools : await producerPerformance(load)
+      }),
     ],
   }
 }

@@ -40,13 +40,17 @@ export function producingBy(
 
 /** Runs a peer, or says why it is not here. */
 export async function installed(peer: Peer, load: Load): Promise<PeerRun | string> {
-  let command
+  const command = await hereOrWhy(peer.name, peer.install)
+  return typeof command === 'string' ? command : await runPeer(command, load)
+}
+
+/** What `install` gives, or why a client is not here. */
+export async function hereOrWhy<T>(name: string, install: () => Promise<T>): Promise<T | string> {
   try {
-    command = await peer.install()
+    return await install()
   } catch (error) {
-    return `${peer.name} is not here: ${String(error).split('\n')[0]}`
+    return `${name} is not here: ${String(error).split('\n')[0]}`
   }
-  return await runPeer(command, load)
 }
 
 /** Throws where not all was moved. */

@@ -2,10 +2,11 @@
  * Kafka's own measuring programs. They say what they moved and how fast; their processor time is the
  * whole process's, Java's start and warming up included, for they stop for nobody.
  */
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { kafkaProgram } from '../../kafka/program.ts'
 import type { Load } from './load.ts'
 import type { PeerRun } from './peer-process.ts'
@@ -76,6 +77,12 @@ export async function consumerPerformance(load: Load, folder: string): Promise<P
   const [, , , , read, , , fetchMs] = row.split(',').map((cell) => Number(cell))
   const seconds = (fetchMs ?? NaN) / 1000
   return { records: read ?? 0, bytes: (read ?? 0) * valueBytes, cost: { ...cost, seconds } }
+}
+
+/** Fetches the programs and looks whether there is a Java; rejects where either is not to be had. */
+export async function javaTools(): Promise<readonly string[]> {
+  await promisify(execFile)('java', ['-version'])
+  return [await kafkaProgram('4.1.0')]
 }
 
 async function tool(
