@@ -77,8 +77,8 @@ export class CallDriver<K, V, R> implements EnrichDriver {
       let loaded: LoadedRecord<K, V> | undefined
       try {
         loaded = await task.load(entry, task.signal)
-        const result = await this.#call(loaded, attempt)
-        task.settle(lane, entry, { kind: 'result', result, isLast: false })
+        const { result, onTaken } = await this.#call(loaded, attempt)
+        task.settle(lane, entry, { kind: 'result', result, isLast: false, onTaken })
         return
       } catch (thrown) {
         const error = asError(thrown)
@@ -100,20 +100,45 @@ export class CallDriver<K, V, R> implements EnrichDriver {
     }
   }
 
-  async #call({ record, raw, idempotencyKey }: LoadedRecord<K, V>, attempt: number): Promise<R> {
-    const { enricher, limits, retry, clock, task, fetchedBytes } = this.#parts
+  /** The result keeps its bytes until the record loop takes it over, which may wait for a commit. */
+  async #call(
+    { record, raw, idempotencyKey }: LoadedRecord<K, V>,
+    attempt: number,
+  ): Promise<{ readonly result: R; readonly onTaken: () => void }> {
+    const { enricher, retry, clock, task, fetchedBytes } = this.#parts
     const bytes = raw.length + (fetchedBytes?.(record.value) ?? 0)
-    await limits.bytes.take(bytes, task.signal)
+    const free = await this.#takeBytes(bytes)
     try {
       task.count('calls')
-      return await withDeadline(
+      const result = await withDeadline(
         async (signal) => await enricher.call(record, { attempt, signal, idempotencyKey }),
         { deadlineMs: retry.attemptDeadlineMs, what: `the call for ${idempotencyKey}`, clock },
         task.signal,
       )
-    } finally {
+      return { result, onTaken: free }
+    } catch (error) {
+      free()
+      throw error
+    }
+  }
+
+  /** Takes bytes of the limit; gives what gives them back, which the end of the task does, too. */
+  async #takeBytes(bytes: number): Promise<() => void> {
+    const { limits, task } = this.#parts
+    await limits.bytes.take(bytes, task.signal)
+    let isHeld = true
+    const free = (): void => {
+      if (!isHeld) return
+      isHeld = false
+      task.signal.removeEventListener('abort', free)
       limits.bytes.free(bytes)
     }
+    if (task.signal.aborted) {
+      free()
+      task.signal.throwIfAborted()
+    }
+    task.signal.addEventListener('abort', free, { once: true })
+    return free
   }
 }
 

@@ -15,7 +15,13 @@ export interface LaneEntry {
 
 /** How an enrichment ended. */
 export type Outcome<K, V, R> =
-  | { readonly kind: 'result'; readonly result: R; readonly isLast: boolean }
+  | {
+      readonly kind: 'result'
+      readonly result: R
+      readonly isLast: boolean
+      /** Called once the record loop has taken the result over; never where the task ends before. */
+      readonly onTaken?: () => void
+    }
   | {
       readonly kind: 'failed'
       readonly error: Error

@@ -152,6 +152,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
       if (done.length === 0) this.#mark(entry)
       this.#waiting.remove(entry.arrival)
       this.#conclude(row, outcome)
+      if (outcome.kind === 'result') outcome.onTaken?.()
       // Not before: a record that comes out holds time until all stores behind have seen it.
       this.#holdTime()
     }, origin)

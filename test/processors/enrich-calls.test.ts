@@ -15,9 +15,10 @@ const RETRY = {
   maxBackoffMs: 1,
 }
 
-test('bytes that calls fetch count against the bytes in flight, however small their rows', async () => {
+test('bytes that calls fetch count against the bytes in flight, until the result is taken', async () => {
   const calls: (() => void)[] = []
   const settled: string[] = []
+  const taken: (() => void)[] = []
   const driver = new CallDriver<string, number, string>({
     enricher: {
       kind: 'function',
@@ -43,9 +44,10 @@ test('bytes that calls fetch count against the bytes in flight, however small th
         raw: null,
       }),
       sizeOf: async () => 1,
-      settle(lane, { arrival }) {
+      settle(lane, { arrival }, outcome) {
         lane.entries.shift()
         settled.push(`${lane.key}: ${arrival}`)
+        if (outcome.kind === 'result') taken.push(() => outcome.onTaken?.())
       },
       fail(error) {
         throw error
@@ -62,6 +64,11 @@ test('bytes that calls fetch count against the bytes in flight, however small th
   await nextTurn()
   expect(calls.length).toBe(1)
   calls[0]?.()
+  await nextTurn()
+  // The result is there, but nobody has taken it yet.
+  expect(settled).toEqual(['lane-1: 1'])
+  expect(calls.length).toBe(1)
+  taken[0]?.()
   await nextTurn()
   expect(calls.length).toBe(2)
   calls[1]?.()
