@@ -9,7 +9,6 @@ producer = KafkaProducer(
     bootstrap_servers=load["brokers"].split(","),
     acks="all",
     max_request_size=33554432,
-    buffer_memory=134217728,
 )
 producer.partitions_for(load["topic"])
 print("begin", flush=True)
