@@ -7,15 +7,23 @@ import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { sharedSchemas } from '../../../cli/shared-schemas.ts'
-import { asTopic } from '../../../model/position.ts'
+import { asTopic, type Topic } from '../../../model/position.ts'
 import { systemClock } from '../../../runtime/system-clock.ts'
 import { openKafka } from '../../../transport/kafka/open.ts'
+import type { Transport } from '../../../transport/transport.ts'
 import { ingest } from '../../../video/ingest.ts'
 import type { BenchCase, BenchPlace, BenchVariant } from '../bench-case.ts'
 import { writeVideo } from '../generated-video.ts'
 import { benchBrokers } from '../kafka/bench-broker.ts'
 import { producing, type LoadFor } from '../kafka/compared.ts'
-import { CHILD_DEADLINE_MS, deleteTopic, loadOf, SHAPES, type LoadShape } from '../kafka/load.ts'
+import {
+  CHILD_DEADLINE_MS,
+  deleteTopic,
+  loadOf,
+  SHAPES,
+  withTopic,
+  type LoadShape,
+} from '../kafka/load.ts'
 import { FRANZ_GO, LIBRDKAFKA, waiting } from '../kafka/peers.ts'
 import { prepareVideo, videoPath } from './plain-copy.ts'
 
@@ -33,6 +41,7 @@ function ingestVariant({ valueBytes: chunkBytes }: LoadShape): BenchVariant {
         asTopic(`table-${randomUUID()}`),
       ]
       await using transport = await openKafka({ brokers: benchBrokers(), clock })
+      await readyCluster(transport, rawTopic, videosTopic)
       const registry = sharedSchemas(join(place.folder, 'schemas.json'), clock)
       const path = videoPath(place)
       await measure(async () => {
@@ -45,6 +54,15 @@ function ingestVariant({ valueBytes: chunkBytes }: LoadShape): BenchVariant {
       await deleteTopic(transport, videosTopic)
     },
   }
+}
+
+/** Topics are there beforehand, as for the others, and so is the brokers' own topic of transactions. */
+async function readyCluster(log: Transport, rawTopic: Topic, videosTopic: Topic): Promise<void> {
+  await withTopic(log, rawTopic)
+  const config = { 'cleanup.policy': 'compact' }
+  await log.admin.createTopics([{ topic: videosTopic, partitions: 1, config }])
+  await using producer = log.openProducer({ transactionalId: 'bench-warm' })
+  await producer.init()
 }
 
 function slicesFor(shape: LoadShape): LoadFor {
