@@ -31,6 +31,8 @@ export class LogRecord {
   readonly valueStart: number
   readonly valueEnd: number
   readonly headers: Headers
+  /** The CRC-32C of the value's bytes, where reading the record told it on the way: undefined says nothing. */
+  readonly valueCrc: number | undefined
 
   // eslint-disable-next-line max-params -- one call per record: an options object would be garbage.
   constructor(
@@ -43,6 +45,7 @@ export class LogRecord {
     valueStart: number,
     valueEnd: number,
     headers: Headers,
+    valueCrc?: number,
   ) {
     this.offset = offset
     this.timestamp = timestamp
@@ -53,6 +56,7 @@ export class LogRecord {
     this.valueStart = valueStart
     this.valueEnd = valueEnd
     this.headers = headers
+    this.valueCrc = valueCrc
   }
 
   /** The key as a view on the batch's buffer, or null. */

@@ -43,6 +43,6 @@ function referenceTo<V>(at: SourceRecord, record: LogRecord, bytes: Buffer): Ref
     leaderEpoch: at.leaderEpoch,
     timestamp: record.timestamp,
     sizeBytes: bytes.length,
-    crc32c: crc32c(bytes),
+    crc32c: record.valueCrc ?? crc32c(bytes),
   }
 }

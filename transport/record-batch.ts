@@ -12,7 +12,7 @@
  * compute it again. Reading copies nothing: a LogRecord is a set of ranges in the batch's buffer.
  * transport/record-batch-builder.ts writes what this file reads.
  */
-import { crc32c } from '../model/crc32c.ts'
+import { crc32c, crc32cOfPart } from '../model/crc32c.ts'
 import { LogRecord, NO_HEADERS, type Header, type Headers } from '../model/record.ts'
 import { TransportError } from './errors.ts'
 import { VarintReader } from './varint.ts'
@@ -48,6 +48,8 @@ export const ATTRIBUTE = {
 } as const
 
 const MAGIC = 2
+/** A value of this many bytes or more has its CRC told from its batch's: below, to compute it costs as little. */
+const TOLD_CRC_BYTES = 32 * 1024
 
 /** What a batch says of itself. */
 export interface BatchHeader {
@@ -120,8 +122,8 @@ export function readPartialHeader(buffer: Buffer, at: number): BatchHeader {
   }
 }
 
-/** Compares the batch's CRC-32C with its bytes; throws MILLRACE_RECORD_CORRUPT where they differ. */
-export function verifyBatch(buffer: Buffer, at: number, header: BatchHeader): void {
+/** Compares the batch's CRC-32C with its bytes and returns it; throws MILLRACE_RECORD_CORRUPT where they differ. */
+export function verifyBatch(buffer: Buffer, at: number, header: BatchHeader): number {
   const stored = buffer.readUInt32BE(at + AT.crc)
   const computed = crc32c(buffer.subarray(at + AT.attributes, at + header.sizeBytes))
   if (stored !== computed) {
@@ -129,26 +131,38 @@ export function verifyBatch(buffer: Buffer, at: number, header: BatchHeader): vo
       `a batch at offset ${header.baseOffset} whose CRC-32C is ${hex(computed)}, not ${hex(stored)}`,
     )
   }
+  return stored
+}
+
+/** Which records are wanted, and what is known of their batch. */
+interface DecodeWish {
+  readonly into: LogRecord[]
+  readonly fromOffset?: number
+  readonly batchCrc?: number
 }
 
 /**
  * Appends to `into` the records at or after `fromOffset` of an uncompressed batch. `at` is where its
  * records begin: the batch's place + BATCH_HEADER_BYTES, or the start of their decompressed bytes.
- * Records that compaction removed are simply not there. Throws MILLRACE_RECORD_CORRUPT.
+ * Records that compaction removed are simply not there. `batchCrc` is what `verifyBatch` returned,
+ * where the records lie behind their header: a large value that is alone in its batch gets its own
+ * CRC from it. Throws MILLRACE_RECORD_CORRUPT.
  */
 export function decodeRecords(
   source: { readonly buffer: Buffer; readonly at: number; readonly end: number },
   header: BatchHeader,
-  { into, fromOffset = 0 }: { readonly into: LogRecord[]; readonly fromOffset?: number },
+  { into, fromOffset = 0, batchCrc }: DecodeWish,
 ): void {
   const { buffer, end } = source
+  const lone =
+    batchCrc === undefined || header.recordCount !== 1 ? undefined : { ...source, batchCrc }
   const reader = new VarintReader(buffer, source.at)
   try {
     for (let index = 0; index < header.recordCount; index += 1) {
       const bytes = reader.next()
       const recordEnd = reader.at + bytes
       if (bytes < 0 || recordEnd > end) throw new RangeError('a record that ends after its batch')
-      const record = decodeRecord(reader, header)
+      const record = decodeRecord(reader, header, lone)
       if (reader.at !== recordEnd) throw new RangeError('a record whose length is wrong')
       if (record.offset >= fromOffset) into.push(record)
     }
@@ -160,7 +174,18 @@ export function decodeRecords(
   }
 }
 
-function decodeRecord(reader: VarintReader, header: BatchHeader): LogRecord {
+/** Where the records of a batch that holds one alone begin and end, and its CRC. */
+interface LoneRecord {
+  readonly at: number
+  readonly end: number
+  readonly batchCrc: number
+}
+
+function decodeRecord(
+  reader: VarintReader,
+  header: BatchHeader,
+  lone: LoneRecord | undefined,
+): LogRecord {
   const { buffer } = reader
   reader.at += 1 // A record's own attributes: unused in v2.
   const timestamp = header.baseTimestamp + reader.next()
@@ -184,7 +209,22 @@ function decodeRecord(reader: VarintReader, header: BatchHeader): LogRecord {
     valueStart,
     valueEnd,
     headerCount === 0 ? NO_HEADERS : decodeHeaders(reader, headerCount),
+    lone !== undefined && valueBytes >= TOLD_CRC_BYTES
+      ? crcOfValue(buffer, { start: valueStart, end: valueEnd }, lone)
+      : undefined,
   )
+}
+
+function crcOfValue(
+  buffer: Buffer,
+  value: { readonly start: number; readonly end: number },
+  { at, end, batchCrc }: LoneRecord,
+): number {
+  return crc32cOfPart(batchCrc, {
+    before: buffer.subarray(at - BATCH_HEADER_BYTES + AT.attributes, value.start),
+    sizeBytes: value.end - value.start,
+    after: buffer.subarray(value.end, end),
+  })
 }
 
 function decodeHeaders(reader: VarintReader, count: number): Headers {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { crc32c } from '../../model/crc32c.ts'
 import { NO_HEADERS, type LogRecord } from '../../model/record.ts'
 import {
   BATCH_HEADER_BYTES,
@@ -105,6 +106,18 @@ describe('the record batch codec', () => {
     expect(first?.valueBuffer).toBe(bytes)
     bytes[first?.valueStart ?? 0] = 'V'.charCodeAt(0)
     expect(first?.value?.toString()).toBe('Value')
+  })
+
+  it('tells the CRC of a large value that is alone in its batch, and no other', () => {
+    const value = Buffer.from(Uint8Array.from({ length: 40_000 }, (_, index) => index * 7))
+    const headers = [{ key: 'h', value: Buffer.from('behind the value') }]
+    const large = { key: Buffer.from('k'), value, timestamp: 5, headers }
+    const small = record('k', 'small', 6)
+    const crcsOf = (records: readonly BatchRecord[]) =>
+      decode(encode(records, { ...PLAIN, producerId: 7 })).decoded.map((each) => each.valueCrc)
+    expect(crcsOf([large])).toEqual([crc32c(value)])
+    expect(crcsOf([large, large])).toEqual([undefined, undefined])
+    expect(crcsOf([small])).toEqual([undefined])
   })
 
   it('stamps the same batch anew, and leaves out records before the offset asked for', () => {
@@ -255,10 +268,9 @@ function encode(records: readonly BatchRecord[], stamp: BatchStamp): Buffer {
 
 function decode(bytes: Buffer): { readonly header: BatchHeader; readonly decoded: LogRecord[] } {
   const header = readBatchHeader(bytes, 0)
-  verifyBatch(bytes, 0, header)
+  const batchCrc = verifyBatch(bytes, 0, header)
   const decoded: LogRecord[] = []
-  decodeRecords({ buffer: bytes, at: BATCH_HEADER_BYTES, end: header.sizeBytes }, header, {
-    into: decoded,
-  })
+  const source = { buffer: bytes, at: BATCH_HEADER_BYTES, end: header.sizeBytes }
+  decodeRecords(source, header, { into: decoded, batchCrc })
   return { header, decoded }
 }

@@ -208,10 +208,10 @@ function decode({ bytes }: Kept, { headers }: Stretch, request: RegionRequest): 
     const from = at
     const end = at + header.sizeBytes
     guarded(request, header.baseOffset, () => {
-      verifyBatch(bytes, from, header)
+      const batchCrc = verifyBatch(bytes, from, header)
       if (request.hides(header)) return
       const source = { buffer: bytes, at: from + BATCH_HEADER_BYTES, end }
-      decodeRecords(source, header, { into: records, fromOffset: request.fromOffset })
+      decodeRecords(source, header, { into: records, fromOffset: request.fromOffset, batchCrc })
     })
     at = end
   }

@@ -157,10 +157,10 @@ function decodeBatches(bytes: Buffer, fromOffset: number): LogRecord[] {
   const records: LogRecord[] = []
   for (let at = 0; at < bytes.length;) {
     const header = readBatchHeader(bytes, at)
-    verifyBatch(bytes, at, header)
+    const batchCrc = verifyBatch(bytes, at, header)
     const end = at + header.sizeBytes
     const source = { buffer: bytes, at: at + BATCH_HEADER_BYTES, end }
-    decodeRecords(source, header, { into: records, fromOffset })
+    decodeRecords(source, header, { into: records, fromOffset, batchCrc })
     at = end
   }
   return records

@@ -36,8 +36,8 @@ export function findRecords(
     const header = readBatchHeader(records, at)
     const wanted = offsets.filter((one) => one >= header.baseOffset && one <= header.lastOffset)
     if (wanted.length > 0 && !header.control) {
-      verifyBatch(records, at, header)
-      for (const record of decoded(records, at, { header, decompressedMaxBytes })) {
+      const batchCrc = verifyBatch(records, at, header)
+      for (const record of decoded(records, at, { header, batchCrc, decompressedMaxBytes })) {
         if (!wanted.includes(record.offset)) continue
         found.set(record.offset, { record: own(record, header), leaderEpoch: header.leaderEpoch })
       }
@@ -56,19 +56,22 @@ function isWhole(records: Buffer, at: number): boolean {
   return sizeBytes !== undefined && at + sizeBytes <= records.length
 }
 
+interface VerifiedBatch {
+  readonly header: BatchHeader
+  readonly batchCrc: number
+  readonly decompressedMaxBytes: number
+}
+
 function decoded(
   records: Buffer,
   at: number,
-  {
-    header,
-    decompressedMaxBytes,
-  }: { readonly header: BatchHeader; readonly decompressedMaxBytes: number },
+  { header, batchCrc, decompressedMaxBytes }: VerifiedBatch,
 ): readonly LogRecord[] {
   const into: LogRecord[] = []
   const start = at + BATCH_HEADER_BYTES
   const end = at + header.sizeBytes
   if (header.compression === 0 || header.recordCount === 0) {
-    decodeRecords({ buffer: records, at: start, end }, header, { into })
+    decodeRecords({ buffer: records, at: start, end }, header, { into, batchCrc })
     return into
   }
   const buffer = decompress(header.compression, records.subarray(start, end), decompressedMaxBytes)

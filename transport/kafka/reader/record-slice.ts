@@ -108,8 +108,9 @@ export class RecordSlice {
     do {
       try {
         const header = readBatchHeader(this.#records, this.#at)
-        verifyBatch(this.#records, this.#at, header)
-        sizeBytes += this.#decode(header, { into: records, fromOffset: position }, limits)
+        const batchCrc = verifyBatch(this.#records, this.#at, header)
+        const to = { into: records, fromOffset: position, batchCrc }
+        sizeBytes += this.#decode(header, to, limits)
         nextOffset = Math.max(nextOffset, header.lastOffset + 1)
         leaderEpoch = header.leaderEpoch
         this.#at += header.sizeBytes
@@ -124,10 +125,14 @@ export class RecordSlice {
   /** Appends what is to be seen of a batch; returns the bytes that its records are views of. */
   #decode(
     header: BatchHeader,
-    to: { readonly into: LogRecord[]; readonly fromOffset: number },
+    to: {
+      readonly into: LogRecord[]
+      readonly fromOffset: number
+      readonly batchCrc: number
+    },
     { decompressedMaxBytes }: TakeLimits,
   ): number {
-    const { into, fromOffset } = to
+    const { into, fromOffset, batchCrc } = to
     if (header.control) {
       this.#filter?.shows({ ...header, control: this.#marker(header) })
       return header.sizeBytes
@@ -139,7 +144,7 @@ export class RecordSlice {
       end: this.#at + header.sizeBytes,
     }
     if (header.compression === 0 || header.recordCount === 0) {
-      decodeRecords(source, header, { into, fromOffset })
+      decodeRecords(source, header, { into, fromOffset, batchCrc })
       return header.sizeBytes
     }
     const compressed = source.buffer.subarray(source.at, source.end)
