@@ -49,6 +49,7 @@ export interface AttemptOptions {
   readonly topics: IngestTopics
   readonly chunkBytes: number
   readonly transactionBytes?: number | undefined
+  readonly transactionMs?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: IngestProgress) => void) | undefined
 }
@@ -97,7 +98,7 @@ async function writeFrom(
   producer: Producer,
   options: AttemptOptions,
 ): Promise<VideoState> {
-  const { file, source, topics, clock, signal, transactionBytes } = options
+  const { file, source, topics, clock, signal, transactionBytes, transactionMs } = options
   const { videoId, video } = file
   const { chunkBytes, nextIndex: fromIndex, lastTimestamp } = row
   const serdes = await openSerdes(options)
@@ -131,6 +132,7 @@ async function writeFrom(
       videos: partitionIn(topics.videos, videoId),
       rows: serdes.rows,
       transactionBytes,
+      transactionMs,
       assertUnchanged: () => source.assertUnchanged(),
       onCommitted: ({ nextIndex }) => report(options, row, { phase: 'writing', chunks: nextIndex }),
       signal,

@@ -53,6 +53,8 @@ export interface IngestOptions {
   readonly videosTopic?: Topic | undefined
   /** Default: TRANSACTION_BYTES. */
   readonly transactionBytes?: number | undefined
+  /** Default: TRANSACTION_MS. */
+  readonly transactionMs?: number | undefined
   /** Stops the ingest; it can be started again. */
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: IngestProgress) => void) | undefined

@@ -53,7 +53,9 @@ afterAll(() => remove())
 
 function options(world: LogWorld, more: Partial<IngestOptions> = {}): IngestOptions {
   const { transport, registry, clock } = world
-  const limits = { chunkBytes: CHUNK_BYTES, transactionBytes: 4.5 * CHUNK_BYTES }
+  // Transactions are counted: none ends for its age.
+  const transactionMs = 600_000
+  const limits = { chunkBytes: CHUNK_BYTES, transactionBytes: 4.5 * CHUNK_BYTES, transactionMs }
   return { transport, registry, clock, path: clip, ...limits, ...more }
 }
 
@@ -228,7 +230,7 @@ describe('an ingest', () => {
       new TransportError('MILLRACE_ABORTED', 'abortable', { message: 'no' })
     const transport = failing(
       world.transport,
-      { call: 'flush', count: 3, moment: 'after' },
+      { call: 'commit', count: 3, moment: 'before' },
       aborted,
     )
     expect((await ingest(options(world, { transport }))).outcome).toBe('resumed')
