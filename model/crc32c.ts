@@ -10,11 +10,15 @@ import { crc32c as nativeCrc32c } from '@node-rs/crc32'
 
 /** The polynomial without x^32, lowest power in the highest bit, as the CRC itself. */
 const POLYNOMIAL = 0x82f63b78
-/** The polynomials 1 and x in that form. */
+/** The polynomials 1 and x^8 in that form. */
 const ONE = 0x80000000
-const X = 0x40000000
-/** x to this power is 1: the polynomial is x + 1 times a primitive one of degree 31. So every power has an inverse. */
-const ORDER = 2 ** 31 - 1
+const ONE_BYTE = 0x00800000
+/** x to 2^31 - 1 is 1, for the polynomial is x + 1 times a primitive one of degree 31: squares come round after 31, and every power has an inverse. */
+const ORDER_BITS = 31
+
+/** x^8 to the powers 1, 2, 4, …, and the inverses of these. */
+const BYTES_ON = squaresFrom(ONE_BYTE)
+const BYTES_BACK = squaresFrom(inverse(BYTES_ON))
 
 /** The CRC-32C of `bytes` as an unsigned number; `previous` continues the CRC of what came before. */
 export function crc32c(bytes: Uint8Array, previous = 0): number {
@@ -32,28 +36,41 @@ export interface PartOfWhole {
 
 /** The CRC-32C of a part of `sizeBytes`, told from the `whole`'s: the part's own bytes are not read. */
 export function crc32cOfPart(whole: number, { before, sizeBytes, after }: PartOfWhole): number {
-  const throughPart = times((whole ^ crc32c(after)) >>> 0, powerOfX(-8 * after.length))
-  return (throughPart ^ times(crc32c(before), powerOfX(8 * sizeBytes))) >>> 0
+  const throughPart = moved((whole ^ crc32c(after)) >>> 0, after.length, BYTES_BACK)
+  return (throughPart ^ moved(crc32c(before), sizeBytes, BYTES_ON)) >>> 0
+}
+
+/** A remainder times x^8, or its inverse, to the power of `bytes`. */
+function moved(crc: number, bytes: number, powers: readonly number[]): number {
+  let product = crc
+  let left = bytes
+  for (let bit = 0; left > 0; bit = (bit + 1) % ORDER_BITS) {
+    if (left % 2 === 1) product = times(product, powers[bit] ?? ONE)
+    left = Math.floor(left / 2)
+  }
+  return product
 }
 
 /** The product of two remainders. */
 function times(a: number, b: number): number {
   let product = 0
   let shifted = b
-  for (let bit = ONE; bit !== 0; bit >>>= 1) {
-    if ((a & bit) !== 0) product ^= shifted
+  for (let rest = a; rest !== 0; rest <<= 1) {
+    if (rest < 0 || rest >= ONE) product ^= shifted
     shifted = (shifted & 1) === 0 ? shifted >>> 1 : (shifted >>> 1) ^ POLYNOMIAL
   }
   return product >>> 0
 }
 
-/** x to the power of `exponent`, which may be negative. */
-function powerOfX(exponent: number): number {
-  let left = ((exponent % ORDER) + ORDER) % ORDER
-  let power = ONE
-  for (let square = X; left > 0; square = times(square, square)) {
-    if (left % 2 === 1) power = times(power, square)
-    left = Math.floor(left / 2)
+function squaresFrom(first: number): readonly number[] {
+  const squares = [first]
+  for (let power = first; squares.length < ORDER_BITS; squares.push(power)) {
+    power = times(power, power)
   }
-  return power
+  return squares
+}
+
+/** The inverse of the first: to the power of 2^31 - 2, which is the product of all squares behind it. */
+function inverse(squares: readonly number[]): number {
+  return squares.slice(1).reduce(times, ONE)
 }

@@ -191,6 +191,8 @@ export interface ProducerRecord {
   /** Milliseconds since 1970. */
   readonly timestamp: number
   readonly headers: Headers
+  /** The CRC-32C of the value's bytes, where it is known: spares reading a large value for it once more. A wrong one makes a batch that the log refuses. */
+  readonly valueCrc?: number | undefined
 }
 
 /** The member on whose behalf offsets are committed. Without a group: generation -1 and an empty member id. */

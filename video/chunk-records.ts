@@ -8,7 +8,7 @@
  * on the way.
  */
 import type { Clock } from '../model/clock.ts'
-import { crc32c } from '../model/crc32c.ts'
+import { crc32c, crc32cOfJoined } from '../model/crc32c.ts'
 import type { OpenSerde, Room } from '../serdes/serde.ts'
 import { StreamDigests, type Digests } from './digests.ts'
 import { timeFacts, type TimeFacts } from './ingest-plan.ts'
@@ -21,6 +21,8 @@ import type { VideoFile } from './video-file.ts'
 export interface ChunkRecord {
   readonly key: Buffer
   readonly value: Buffer
+  /** CRC-32C of the value. */
+  readonly valueCrc: number
   readonly timestamp: number
   readonly progress: ChunkProgress
 }
@@ -68,14 +70,14 @@ export async function* chunkRecords(source: ChunkSource): AsyncGenerator<ChunkRe
   const times = video.openTimes()
   for await (const slice of slices({ stream: video.stream, times }, source.chunkBytes)) {
     signal?.throwIfAborted()
-    await digests.update(slice.bytes)
+    const sliceCrc32c = await digests.update(slice.bytes)
     const { prefixCrc32c } = digests
     if (slice.index < fromIndex) {
       await source.verify(slice, prefixCrc32c)
       continue
     }
     if (held !== undefined) yield maker.make(held)
-    held = { slice, prefixCrc32c }
+    held = { slice, sliceCrc32c, prefixCrc32c }
   }
   const finished = await digests.finish()
   await file.assertUnchanged()
@@ -84,6 +86,7 @@ export async function* chunkRecords(source: ChunkSource): AsyncGenerator<ChunkRe
 
 interface HeldSlice {
   readonly slice: Slice
+  readonly sliceCrc32c: number
   readonly prefixCrc32c: number
 }
 
@@ -97,26 +100,28 @@ class RecordMaker {
   }
 
   /** With what is known of the whole video it is the last chunk. */
-  make({ slice, prefixCrc32c }: HeldSlice, whole?: WholeVideo): ChunkRecord {
+  make({ slice, sliceCrc32c, prefixCrc32c }: HeldSlice, whole?: WholeVideo): ChunkRecord {
     const { videoId, video, keys, chunks, room, clock } = this.#source
     const { index, offset, bytes, times } = slice
     this.#lastTimestamp = Math.max(this.#lastTimestamp, clock.now())
+    const value = chunks.serialize(
+      {
+        videoId,
+        offset,
+        index,
+        last: whole !== undefined,
+        startUs: times?.startUs ?? null,
+        endUs: times?.endUs ?? null,
+        container: video.container,
+        crc32c: sliceCrc32c,
+        bytes,
+      },
+      room,
+    )
     return {
       key: keys.serialize({ videoId, offset }),
-      value: chunks.serialize(
-        {
-          videoId,
-          offset,
-          index,
-          last: whole !== undefined,
-          startUs: times?.startUs ?? null,
-          endUs: times?.endUs ?? null,
-          container: video.container,
-          crc32c: crc32c(bytes),
-          bytes,
-        },
-        room,
-      ),
+      value,
+      valueCrc: crcOfValue(value, { part: sliceCrc32c, sizeBytes: bytes.length }),
       timestamp: this.#lastTimestamp,
       progress: {
         nextIndex: index + 1,
@@ -127,6 +132,14 @@ class RecordMaker {
       },
     }
   }
+}
+
+/** The slice is the last field of a chunk: its value ends with it. */
+function crcOfValue(
+  value: Buffer,
+  slice: { readonly part: number; readonly sizeBytes: number },
+): number {
+  return crc32cOfJoined(crc32c(value.subarray(0, value.length - slice.sizeBytes)), slice)
 }
 
 /** No chunk of the video makes a record (key and value) of more bytes than this. */

@@ -4,7 +4,7 @@
  * fed from the stream, and only what the stream left out (the header in its old place) is read beside.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { crc32c } from '../model/crc32c.ts'
+import { crc32c, crc32cOfJoined } from '../model/crc32c.ts'
 import { partsOf, type PiecewiseStream } from './piecewise-stream.ts'
 import { readBytes, type VideoSource } from './video-source.ts'
 
@@ -38,19 +38,22 @@ export class StreamDigests {
     return this.#prefixCrc32c
   }
 
-  /** Takes the next bytes of the stream. */
-  async update(bytes: Buffer): Promise<void> {
+  /** Takes the next bytes of the stream; resolves to their CRC-32C. */
+  async update(bytes: Buffer): Promise<number> {
     this.#streamHash.update(bytes)
-    this.#prefixCrc32c = crc32c(bytes, this.#prefixCrc32c)
+    const part = crc32c(bytes)
+    const sizeBytes = bytes.length
+    this.#prefixCrc32c = crc32cOfJoined(this.#prefixCrc32c, { part, sizeBytes })
     const start = this.#streamAt
-    this.#streamAt += bytes.length
-    if (this.#fileHash === undefined) return
+    this.#streamAt += sizeBytes
+    if (this.#fileHash === undefined) return part
     for (const { piece, from, to, at } of partsOf(this.#stream.pieces, start, this.#streamAt)) {
       if (piece.kind === 'memory') continue
       await this.#readUpTo(piece.offset + from)
       this.#fileHash.update(bytes.subarray(at, at + to - from))
       this.#fileAt = piece.offset + to
     }
+    return part
   }
 
   /** The hashes, after the stream's last byte. */

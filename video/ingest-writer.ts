@@ -151,8 +151,8 @@ class TransactionWriter {
     if (this.#open !== undefined && this.#open.bytes + bytes > transactionBytes) await this.commit()
     this.#open ??= { dueMs: clock.monotonic() + transactionMs, bytes: 0 }
     this.#open.bytes += bytes
-    for (const { key, value, timestamp, progress } of records) {
-      producer.send({ ...raw, key, value, timestamp, headers: NO_HEADERS })
+    for (const { key, value, valueCrc, timestamp, progress } of records) {
+      producer.send({ ...raw, key, value, valueCrc, timestamp, headers: NO_HEADERS })
       const { whole, ...rest } = progress
       this.#row = { ...this.#row, ...rest, ...(whole && { ...whole, status: 'complete' }) }
     }

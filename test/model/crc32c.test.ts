@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { crc32c, crc32cOfPart } from '../../model/crc32c.ts'
+import { crc32c, crc32cOfJoined, crc32cOfPart } from '../../model/crc32c.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
 
 const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
@@ -36,6 +36,19 @@ describe('CRC-32C', () => {
     const after = Buffer.alloc(3)
     whole = crc32c(after, whole)
     expect(crc32cOfPart(whole, { before, sizeBytes: 300 * zeros.length, after })).toBe(part)
+  })
+
+  test(`of two parts is told from theirs (seed ${seed})`, () => {
+    const random = new SeededRandom(seed)
+    for (let round = 0; round < 300; round += 1) {
+      const [before = Buffer.alloc(0), behind = before] = [70_000, 70_000].map((most) =>
+        randomBytes(random, random.chance(0.1) ? 0 : random.below(most)),
+      )
+      const part = { part: crc32c(behind), sizeBytes: behind.length }
+      const told = crc32cOfJoined(crc32c(before), part)
+      const whole = crc32c(Buffer.concat([before, behind]))
+      expect(told, `${before.length} + ${behind.length}`).toBe(whole)
+    }
   })
 
   test('of a part is another where the whole is another', () => {

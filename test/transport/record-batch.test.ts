@@ -100,6 +100,25 @@ describe('the record batch codec', () => {
     expect(decode(bytes).decoded.map((each) => each.value?.length)).toEqual([value.length, 5])
   })
 
+  it('is the same where the CRC of a big value is known, and where it is sealed anew', () => {
+    for (const size of [IN_PLACE_BYTES - 1, IN_PLACE_BYTES, 3 * IN_PLACE_BYTES + 5]) {
+      const values = [1, 2].map((seed) => Buffer.alloc(size, `value ${seed}`))
+      const records = values.map((value) => ({ ...record('k', null, 5), value }))
+      const knowing = new RecordBatchBuilder()
+      for (const each of records) knowing.append({ ...each, valueCrc: crc32c(each.value) })
+      for (const stamp of [PLAIN, { ...PLAIN, producerId: 9, producerEpoch: 1 }]) {
+        expect(Buffer.concat(knowing.seal(stamp)).equals(encode(records, stamp))).toBe(true)
+      }
+    }
+  })
+
+  it('is refused where what was said of the CRC of a big value is wrong', () => {
+    const value = Buffer.alloc(IN_PLACE_BYTES, 7)
+    const builder = new RecordBatchBuilder()
+    builder.append({ ...record('k', null, 5), value, valueCrc: (crc32c(value) ^ 1) >>> 0 })
+    expect(() => decode(Buffer.concat(builder.seal(PLAIN)))).toThrow(/no valid record batch/)
+  })
+
   it('reads records in place, without copying them', () => {
     const bytes = encode([record('key', 'value', 1)], PLAIN)
     const [first] = decode(bytes).decoded
@@ -109,7 +128,7 @@ describe('the record batch codec', () => {
   })
 
   it('tells the CRC of a large value that is alone in its batch, and no other', () => {
-    const value = Buffer.from(Uint8Array.from({ length: 40_000 }, (_, index) => index * 7))
+    const value = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, index) => index * 7))
     const headers = [{ key: 'h', value: Buffer.from('behind the value') }]
     const large = { key: Buffer.from('k'), value, timestamp: 5, headers }
     const small = record('k', 'small', 6)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { crc32c } from '../../model/crc32c.ts'
 import { asPartition, asTopic } from '../../model/position.ts'
 import type { Clock } from '../../model/clock.ts'
 import { avro } from '../../serdes/avro.ts'
@@ -44,9 +45,11 @@ const EMPTY: VideoState = {
 
 function chunk(index: number): ChunkRecord {
   const nextOffset = (index + 1) * CHUNK_BYTES
+  const value = Buffer.alloc(CHUNK_BYTES, index)
   return {
     key: Buffer.from(`${index}`),
-    value: Buffer.alloc(CHUNK_BYTES, index),
+    value,
+    valueCrc: crc32c(value),
     timestamp: 1,
     progress: { nextIndex: index + 1, nextOffset, prefixCrc32c: 0, lastTimestamp: 1 },
   }
