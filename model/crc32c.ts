@@ -40,6 +40,14 @@ export function crc32cOfPart(whole: number, { before, sizeBytes, after }: PartOf
   return (throughPart ^ moved(crc32c(before), sizeBytes, BYTES_ON)) >>> 0
 }
 
+/** The CRC-32C of bytes with the CRC `before` and of `sizeBytes` with the CRC `part` behind them: none of them is read. */
+export function crc32cOfJoined(
+  before: number,
+  { part, sizeBytes }: { readonly part: number; readonly sizeBytes: number },
+): number {
+  return (moved(before, sizeBytes, BYTES_ON) ^ part) >>> 0
+}
+
 /** A remainder times x^8, or its inverse, to the power of `bytes`. */
 function moved(crc: number, bytes: number, powers: readonly number[]): number {
   let product = crc
