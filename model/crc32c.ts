@@ -59,12 +59,12 @@ function moved(crc: number, bytes: number, powers: readonly number[]): number {
   return product
 }
 
-/** The product of two remainders. */
+/** The product of two remainders. Within the loop they are signed: a number beyond 31 bits would be a double. */
 function times(a: number, b: number): number {
   let product = 0
-  let shifted = b
-  for (let rest = a; rest !== 0; rest <<= 1) {
-    if (rest < 0 || rest >= ONE) product ^= shifted
+  let shifted = b | 0
+  for (let rest = a | 0; rest !== 0; rest <<= 1) {
+    if (rest < 0) product ^= shifted
     shifted = (shifted & 1) === 0 ? shifted >>> 1 : (shifted >>> 1) ^ POLYNOMIAL
   }
   return product >>> 0

@@ -48,8 +48,8 @@ export const ATTRIBUTE = {
 } as const
 
 const MAGIC = 2
-/** A value of this many bytes or more has its CRC told from its batch's: below, to compute it costs as little. */
-const TOLD_CRC_BYTES = 32 * 1024
+/** A value of this many bytes or more has its CRC told from its batch's. Below, that would cost more than a few per cent of verifying the batch, and not everybody asks. */
+const TOLD_CRC_BYTES = 512 * 1024
 
 /** What a batch says of itself. */
 export interface BatchHeader {

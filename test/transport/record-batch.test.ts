@@ -128,7 +128,7 @@ describe('the record batch codec', () => {
   })
 
   it('tells the CRC of a large value that is alone in its batch, and no other', () => {
-    const value = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, index) => index * 7))
+    const value = Buffer.from(Uint8Array.from({ length: 600_000 }, (_, index) => index * 7))
     const headers = [{ key: 'h', value: Buffer.from('behind the value') }]
     const large = { key: Buffer.from('k'), value, timestamp: 5, headers }
     const small = record('k', 'small', 6)
