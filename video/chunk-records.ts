@@ -64,7 +64,7 @@ export interface ChunkSource {
 /** The records of the chunks from `fromIndex` on, in order. */
 export async function* chunkRecords(source: ChunkSource): AsyncGenerator<ChunkRecord> {
   const { file, video, fromIndex, signal } = source
-  const digests = new StreamDigests(video.stream, file)
+  const digests = new StreamDigests(video.stream, file, source.clock)
   const maker = new RecordMaker(source)
   let held: HeldSlice | undefined
   const times = video.openTimes()

@@ -4,6 +4,7 @@
  * fed from the stream, and only what the stream left out (the header in its old place) is read beside.
  */
 import { createHash, type Hash } from 'node:crypto'
+import type { Clock } from '../model/clock.ts'
 import { crc32c, crc32cOfJoined } from '../model/crc32c.ts'
 import { partsOf, type PiecewiseStream } from './piecewise-stream.ts'
 import { readBytes, type VideoSource } from './video-source.ts'
@@ -14,10 +15,17 @@ export interface Digests {
   readonly streamSha256: string
 }
 
+/**
+ * Bytes that are hashed in one go, two milliseconds or so. Between them sockets have their turn: what
+ * a log has room for is written on while the next chunk is hashed, which takes as long as to send it.
+ */
+const HASH_TURN_BYTES = 2 ** 20
+
 /** Takes a stream from its first byte to its last. */
 export class StreamDigests {
   readonly #stream: PiecewiseStream
   readonly #file: VideoSource
+  readonly #clock: Clock
   readonly #streamHash: Hash
   /** Undefined where stream and file are the same bytes: one hash serves both. */
   readonly #fileHash: Hash | undefined
@@ -25,9 +33,10 @@ export class StreamDigests {
   #fileAt = 0
   #prefixCrc32c = 0
 
-  constructor(stream: PiecewiseStream, file: VideoSource) {
+  constructor(stream: PiecewiseStream, file: VideoSource, clock: Clock) {
     this.#stream = stream
     this.#file = file
+    this.#clock = clock
     this.#streamHash = createHash('sha256')
     const same = stream.pieces.every((piece) => piece.kind === 'file')
     this.#fileHash = same ? undefined : createHash('sha256')
@@ -40,7 +49,7 @@ export class StreamDigests {
 
   /** Takes the next bytes of the stream; resolves to their CRC-32C. */
   async update(bytes: Buffer): Promise<number> {
-    this.#streamHash.update(bytes)
+    await this.#hash(this.#streamHash, bytes)
     const part = crc32c(bytes)
     const sizeBytes = bytes.length
     this.#prefixCrc32c = crc32cOfJoined(this.#prefixCrc32c, { part, sizeBytes })
@@ -50,7 +59,7 @@ export class StreamDigests {
     for (const { piece, from, to, at } of partsOf(this.#stream.pieces, start, this.#streamAt)) {
       if (piece.kind === 'memory') continue
       await this.#readUpTo(piece.offset + from)
-      this.#fileHash.update(bytes.subarray(at, at + to - from))
+      await this.#hash(this.#fileHash, bytes.subarray(at, at + to - from))
       this.#fileAt = piece.offset + to
     }
     return part
@@ -62,6 +71,13 @@ export class StreamDigests {
     if (this.#fileHash === undefined) return { sourceSha256: streamSha256, streamSha256 }
     await this.#readUpTo(this.#file.sizeBytes)
     return { sourceSha256: this.#fileHash.digest('hex'), streamSha256 }
+  }
+
+  async #hash(hash: Hash, bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; at += HASH_TURN_BYTES) {
+      if (at > 0) await this.#clock.yield()
+      hash.update(bytes.subarray(at, at + HASH_TURN_BYTES))
+    }
   }
 
   /** What the stream left out is a header, which was in memory as a whole before. */

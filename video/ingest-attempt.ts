@@ -146,9 +146,9 @@ async function writeFrom(
 
 /** A video that is complete: whether this file is it, to the last byte. Rejects with MILLRACE_VIDEO_ID_TAKEN. */
 async function compareWhole(options: AttemptOptions, row: VideoState): Promise<void> {
-  const { file, source, signal } = options
+  const { file, source, clock, signal } = options
   const { stream } = file.video
-  const digests = new StreamDigests(stream, source)
+  const digests = new StreamDigests(stream, source, clock)
   for await (const slice of slices({ stream, times: null }, row.chunkBytes)) {
     signal?.throwIfAborted()
     await digests.update(slice.bytes)
