@@ -53,15 +53,16 @@ export class FakeCoordinator {
   init(expected: ProducerIdentity, timeoutMs: number): ProducerIdentity | number {
     this.#timeoutMs = timeoutMs
     if (this.#state === 'ending') return CODE.concurrentTransactions
+    // A real one does not look at the epoch either while a transaction is open.
+    if (this.#state === 'ongoing') {
+      this.#fence()
+      return CODE.concurrentTransactions
+    }
     const isExpected = expected.producerId >= 0
     if (isExpected) {
       const { producerEpoch } = expected
       if (producerEpoch === this.#lastEpoch) return this.#identity
       if (producerEpoch !== this.#epoch) return CODE.producerFenced
-    }
-    if (this.#state === 'ongoing') {
-      this.#fence()
-      return CODE.concurrentTransactions
     }
     this.#lastEpoch = isExpected ? this.#epoch : -1
     this.#epoch += 1

@@ -2,7 +2,7 @@
  * A cluster of three brokers in memory behind the seam of the producer, with everything that goes
  * wrong on the way drawn from the clock's seed: requests and answers get lost with their connection, and
  * a batch whose connection broke may arrive all the same, much later (requests to coordinators do not: no client
- * of Kafka survives a late InitProducerId, or a late EndTxn of version 1); leaders and coordinators move;
+ * of Kafka survives each late InitProducerId, or a late EndTxn of version 1; tests ask for single ones); leaders and coordinators move;
  * replicas are missing; answers take their time. Requests of one connection arrive in order.
  */
 import assert from 'node:assert/strict'
@@ -58,6 +58,10 @@ export class FaultyCluster {
   maxMessageBytes = 1_048_588
   /** Nodes that take requests and say nothing, as halted ones do. */
   readonly silent = new Set<number>()
+  /** What becomes of all requests for now: never there, or served and never answered. */
+  fate: 'lost' | 'unheard' | undefined
+  /** After how long the next requests to coordinators are served, beyond the patience of whoever asked. */
+  readonly delaysMs: number[] = []
   /** Codes that the next appends get, before anything is done. */
   readonly script: number[] = []
   readonly partitions = new Map<string, FakePartition>()
@@ -147,14 +151,21 @@ export class FaultyCluster {
   ): Promise<R> {
     const { promise, resolve, reject } = Promise.withResolvers<R>()
     connection.pending.add(reject)
-    const isCut = this.#chance(this.faults.cut)
-    const isAnswerLost = this.#chance(0.5)
+    const { fate } = this
+    const isCut = fate !== undefined || this.#chance(this.faults.cut)
+    const isAnswerLost = fate === undefined ? this.#chance(0.5) : fate === 'unheard'
+    const delayMs = mayBeLate ? undefined : this.delaysMs.shift()
     this.#later(connection, () => {
+      if (delayMs !== undefined) {
+        this.clock.timer(delayMs, serve)
+        this.#cut(connection, node)
+        return
+      }
       if (this.silent.has(node)) return
       const isLost = isCut && !isAnswerLost
       if (connection.isBroken || isLost) {
         // Its bytes may be in the broker's queue all the same.
-        const isLate = mayBeLate && this.#chance(0.4)
+        const isLate = mayBeLate && fate !== 'lost' && this.#chance(0.4)
         if (isLate) this.clock.timer(this.clock.random() * LATE_MS, serve)
         if (isLost) this.#cut(connection, node)
         return

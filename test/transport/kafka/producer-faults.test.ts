@@ -7,6 +7,7 @@ import { isMillraceError } from '../../../model/errors.ts'
 import { TransportError } from '../../../transport/errors.ts'
 import type { TransactionVersion } from '../../../transport/kafka/cluster/cluster.ts'
 import type { KafkaProducer } from '../../../transport/kafka/producer/kafka-producer.ts'
+import { NO_FAULTS } from './faulty-cluster.ts'
 import { offsetFor, ProducerWorld, recordFor } from './producer-world.ts'
 
 const PARTITIONS = 4
@@ -175,5 +176,53 @@ describe.each([1, 2] satisfies TransactionVersion[])('transactions of version %i
     expect(world.cluster.offsets.get('group topic[0]') ?? 0).toBe(app.offset)
     expect(world.cluster.isAtRest).toBe(true)
     await world.run(producer[Symbol.asyncDispose]())
+  })
+})
+
+/** Does the same thing again and again, until it hears that it is fenced. */
+async function haunt(zombie: KafkaProducer): Promise<void> {
+  for (;;) {
+    try {
+      zombie.send(recordFor(0, 'zombie'))
+      await zombie.flush()
+      await zombie.abort()
+    } catch (error) {
+      if (isMillraceError(error, 'MILLRACE_PRODUCER_FENCED')) return
+      await zombie.abort().catch(() => {})
+    }
+  }
+}
+
+/** Commits one record, with as many tries as it takes; rejects where somebody took over. */
+async function persist(heir: KafkaProducer): Promise<void> {
+  for (;;) {
+    try {
+      heir.send(recordFor(0, 'heir'))
+      await heir.commit()
+      return
+    } catch (error) {
+      if (!(error instanceof TransportError) || error.kind !== 'abortable') throw error
+      await heir.abort()
+    }
+  }
+}
+
+describe.each([1, 2] satisfies TransactionVersion[])('a successor of version %i', (version) => {
+  it.each(seeds)('is not fenced by what it took over from (seed %i)', async (seed) => {
+    const world = new ProducerWorld(seed, { version })
+    const options = { transactionalId: 'id' }
+    const [zombie, heir] = [world.producer(options), world.producer(options)]
+    await world.run(zombie.init())
+    const { random64 } = world.clock
+    world.cluster.faults = { cut: random64.pick([0, 0.1, 0.3]), move: 0, refuse: 0 }
+    const haunting = haunt(zombie)
+    await world.pass(random64.below(200))
+    await world.run(heir.init())
+    world.cluster.faults = NO_FAULTS
+    await world.run(persist(heir))
+    await world.run(haunting)
+    await world.run(persist(heir))
+    await world.pass(1_000)
+    expect(world.visible(0)).toEqual(['heir', 'heir'])
   })
 })

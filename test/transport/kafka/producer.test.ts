@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
+import type { KafkaProducer } from '../../../transport/kafka/producer/kafka-producer.ts'
 import { at, offsetFor, ProducerWorld, recordFor } from './producer-world.ts'
 
 const GROUP = { groupId: 'group', generation: -1, memberId: '' }
@@ -12,6 +13,15 @@ async function ready(
   const producer = world.producer(producerOptions, limits)
   await world.run(producer.init())
   return { world, producer }
+}
+
+/** Aborts, and then commits the first that the log shows. */
+async function expectUsable(world: ProducerWorld, producer: KafkaProducer): Promise<void> {
+  await world.run(producer.abort())
+  producer.send(recordFor(0, 'committed'))
+  await world.run(producer.commit())
+  await world.pass(100)
+  expect(world.visible(0)).toEqual(['committed'])
 }
 
 describe('a producer on Kafka', () => {
@@ -200,7 +210,8 @@ describe.each([1, 2] as const)('a transaction of version %i', (version) => {
     const { world, producer } = await ready({ version }, id)
     await world.run(producer.commit())
     await world.run(producer.abort())
-    expect(world.cluster.requests.map(({ api }) => api)).toEqual(['InitProducerId'])
+    const sent = world.cluster.requests.map(({ api }) => api)
+    expect(sent).toEqual(['InitProducerId', 'InitProducerId'])
   })
 
   it('holds what is sent while one ends for the next one', async () => {
@@ -248,6 +259,59 @@ describe.each([1, 2] as const)('a transaction of version %i', (version) => {
     await world.run(producer.commit())
     await world.pass(100)
     expect(world.visible(0)).toEqual(['in time'])
+  })
+
+  it('that the broker ended for its age before anything of it was heard is aborted likewise', async () => {
+    const { world, producer } = await ready({ version }, { ...id, transactionTimeoutMs: 500 })
+    world.cluster.fate = 'unheard'
+    producer.send(recordFor(0, 'unheard'))
+    await world.pass(1_500)
+    world.cluster.fate = undefined
+    await expect(world.run(producer.flush())).rejects.toMatchObject({ kind: 'abortable' })
+    await expectUsable(world, producer)
+  })
+
+  it('is not fenced by an own init that the broker serves late', async () => {
+    const world = new ProducerWorld(7, { version })
+    const producer = world.producer(id)
+    world.cluster.delaysMs.push(5_000)
+    await world.run(producer.init())
+    await world.pass(6_000)
+    producer.send(recordFor(0, 'fenced by its own'))
+    await expect(world.run(producer.flush())).rejects.toMatchObject({ kind: 'abortable' })
+    await expectUsable(world, producer)
+  })
+
+  it('that was never heard of is fenced by a successor, and the successor is not', async () => {
+    const { world, producer } = await ready({ version }, id)
+    const heir = world.producer(id)
+    await world.run(heir.init())
+    world.cluster.fate = 'lost'
+    producer.send(recordFor(0, 'zombie'))
+    await world.pass(200)
+    world.cluster.fate = undefined
+    const calls: readonly (() => Promise<unknown>)[] = [
+      () => producer.flush(),
+      () => producer.abort(),
+    ]
+    for (const call of calls) {
+      await expect(world.run(call())).rejects.toMatchObject({ kind: 'fenced' })
+    }
+    await expectUsable(world, heir)
+  })
+
+  it('of a successor outlives the question of a zombie whether it is one', async () => {
+    const { world, producer } = await ready({ version }, id)
+    producer.send(recordFor(0, 'zombie'))
+    await world.run(producer.flush())
+    const heir = world.producer(id)
+    await world.run(heir.init())
+    heir.send(recordFor(0, 'disturbed'))
+    await world.run(heir.flush())
+    await expect(world.run(producer.commit())).rejects.toMatchObject({ kind: 'fenced' })
+    await expect(world.run(heir.commit())).rejects.toMatchObject({ kind: 'abortable' })
+    await expectUsable(world, heir)
+    await expect(world.run(producer.abort())).rejects.toMatchObject({ kind: 'fenced' })
   })
 
   it('is fenced by a successor for good, and the successor is not', async () => {

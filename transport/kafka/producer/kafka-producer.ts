@@ -6,9 +6,10 @@
  * - A failure ends a transaction until it is aborted. Outside transactions it is thrown once, by the next
  *   flush; where the log may have some of what was given up, nothing more leaves before the next init.
  * - A broker that ends a transaction for its age looks to its producer like a successor that took over:
- *   both raise the epoch. They are told apart by claiming the epoch after one's own: that succeeds only
- *   where nobody came after the broker, and whoever comes later fences us as usual. It is claimed only
- *   where the log is known to have had the transaction open; else a successor has that very epoch.
+ *   both raise the epoch, and so does an own init that was not heard and is served late. They are told
+ *   apart by claiming the epoch after one's own: a successor takes two (`TransactionCoordination.init`),
+ *   so that nobody claims it from under one that is ready. It is claimed only where the log had the
+ *   transaction open, or may have for want of an answer; else nothing but a successor is left.
  */
 import assert from 'node:assert/strict'
 import { asError } from '../../../model/errors.ts'
@@ -107,8 +108,8 @@ export class KafkaProducer implements Producer {
     const scope = this.#scope
     scope?.start()
     try {
-      await coordination.commitOffsets(identity, offsets, group)
-      scope?.confirm()
+      await coordination.commitOffsets(identity, { offsets, group }, () => scope?.reached())
+      scope?.reached()
     } catch (error) {
       // Else its records could be committed without the offsets that they come from.
       this.#queue.fail(asError(error))
@@ -272,8 +273,8 @@ export class KafkaProducer implements Producer {
     const identity = this.#identity
     if (coordination === undefined || identity === undefined) return failure
     if (!(failure instanceof TransportError) || failure.kind !== 'fenced') return failure
-    if (this.#scope?.isOpenInLog !== true) return failure
-    // Under version 1 a successor that came after our own commit would have the epoch claimed here.
+    if (this.#scope?.mayBeRaised !== true && !coordination.hasUnheardInit) return failure
+    // Under version 1 an own init that came late, after the commit, would pass for the end of its age.
     if (this.#isCommitLost && coordination.version === 1) return failure
     const { producerId, producerEpoch } = identity
     try {

@@ -162,7 +162,7 @@ export class ProduceDispatch {
     flight.hasAnswered = outcome.status === 'fulfilled'
     if (outcome.status === 'rejected') {
       const error = asError(outcome.reason)
-      for (const one of departures) this.#judge.unanswered(one, error)
+      for (const one of departures) this.#judge.unanswered(one, error, session)
     } else {
       const answers = new Map(outcome.value.partitions.map((one) => [describePartition(one), one]))
       for (const one of departures) {

@@ -35,7 +35,8 @@ export class ProduceJudge {
   }
 
   /** The answer to a request did not come. */
-  unanswered(departure: Departure, error: Error): void {
+  unanswered(departure: Departure, error: Error, { scope }: ProduceSession): void {
+    scope.reached()
     if (isRetriable(error)) this.#again(departure, LOST, error)
     else {
       departure.batch.isUncertain = true
@@ -56,11 +57,12 @@ export class ProduceJudge {
     const detail = answer?.errorMessage ?? null
     switch (verdict.kind) {
       case 'acknowledged':
-        session.scope.confirm()
+        session.scope.reached()
         for (const one of outbox.acknowledge(batch, answer?.baseOffset ?? -1))
           this.#host.landed(one)
         return
       case 'again':
+        if (verdict.isUncertain) session.scope.reached()
         this.#again(departure, verdict, refusal(at, code, detail))
         return
       case 'out-of-order':

@@ -29,3 +29,9 @@ export function nextEpoch({
   if (producerEpoch >= LAST_EPOCH) return undefined
   return { producerId, producerEpoch: producerEpoch + 1 }
 }
+
+/** Whether nobody took an epoch between two. */
+export function isRightAfter(earlier: ProducerIdentity, later: ProducerIdentity): boolean {
+  const isSame = later.producerId === earlier.producerId
+  return isSame && later.producerEpoch === earlier.producerEpoch + 1
+}

@@ -6,6 +6,7 @@
  * that nothing late can get into it. Which one holds is asked for at each init and not mixed within a
  * session: a broker takes a Produce of version 2 with an EndTxn of version 1 and drops the protection.
  */
+import { sleep } from '../../../model/clock.ts'
 import type { TopicPartition } from '../../../model/position.ts'
 import type { TransportError, TransportErrorKind } from '../../errors.ts'
 import type { CommittedOffset, GroupMetadata } from '../../transport.ts'
@@ -16,11 +17,16 @@ import { END_TXN, type EndTxnResponse } from '../api/end-txn.ts'
 import { INIT_PRODUCER_ID, type InitProducerIdResponse } from '../api/init-producer-id.ts'
 import { TXN_OFFSET_COMMIT } from '../api/txn-offset-commit.ts'
 import type { TransactionVersion } from '../cluster/cluster.ts'
-import { callCoordinator, isPassing, type CoordinatorCall } from './coordinator-call.ts'
+import {
+  callCoordinator,
+  concurrentDelayMs,
+  isPassing,
+  type CoordinatorCall,
+} from './coordinator-call.ts'
 import type { Coordinated } from '../cluster/coordinator-cache.ts'
 import { CODE } from '../error-codes.ts'
 import { coordinatorTooLate, timeoutRefused, transactionRefused } from './producer-errors.ts'
-import type { ProducerIdentity } from './producer-identity.ts'
+import { isRightAfter, type ProducerIdentity } from './producer-identity.ts'
 import type { ProducerPatience } from './producer-limits.ts'
 import type { ProducerLink } from './producer-link.ts'
 
@@ -37,6 +43,12 @@ export interface CoordinationOptions {
   readonly limits: ProducerPatience
 }
 
+/** Positions of a group, and who commits them. */
+export interface OffsetsInGroup {
+  readonly offsets: readonly CommittedOffset[]
+  readonly group: GroupMetadata
+}
+
 /** How a transaction ends. */
 export interface EndOptions {
   readonly isCommit: boolean
@@ -46,6 +58,8 @@ export interface EndOptions {
 }
 
 const ADD_VERSION = 3
+/** What an init names that does not ask after any identity. */
+const NOBODY: ProducerIdentity = Object.freeze({ producerId: -1, producerEpoch: -1 })
 const INVALID_TRANSACTION_TIMEOUT = 50
 /** Of a partition beside one that was refused. */
 const OPERATION_NOT_ATTEMPTED = 55
@@ -57,6 +71,7 @@ export class TransactionCoordination {
   readonly #options: CoordinationOptions
   readonly #what: Coordinated
   #version: TransactionVersion = 1
+  #hasUnheardInit = false
 
   constructor(link: ProducerLink, options: CoordinationOptions) {
     this.transactionalId = options.transactionalId
@@ -70,16 +85,41 @@ export class TransactionCoordination {
     return this.#version
   }
 
-  /** An identity that fences all earlier ones, and the end of what they left open. */
+  /** Whether an answer to an init was lost: the broker may serve it still, and raise the epoch once more. */
+  get hasUnheardInit(): boolean {
+    return this.#hasUnheardInit
+  }
+
+  /**
+   * An identity that fences all earlier ones, and the end of what they left open. A successor takes two
+   * epochs, one right after the other: whatever else raises the epoch of a producer (its age, or an init
+   * of its own that was not heard) leaves the epoch after its own to be claimed, and a successor does
+   * not. Where somebody came between the two, they are taken anew.
+   */
   async init(): Promise<ProducerIdentity> {
-    const { initDeadlineMs: deadlineMs } = this.#options.limits
+    const { limits } = this.#options
+    const { initDeadlineMs: deadlineMs } = limits
+    const { clock } = this.#link
+    const end = clock.monotonic() + deadlineMs
     this.#version = await this.#link.transactionVersion({ deadlineMs })
-    return await this.#introduce({ producerId: -1, producerEpoch: -1 })
+    let last = await this.#introduce(NOBODY)
+    for (let retry = 0; ; retry += 1) {
+      const identity = await this.#introduce(NOBODY)
+      if (isRightAfter(last, identity)) return identity
+      last = identity
+      const delayMs = concurrentDelayMs(clock, limits, retry)
+      if (clock.monotonic() + delayMs >= end) {
+        const cause = new Error('Others take the transactional id at the same time.')
+        throw this.#tooLate(INIT_PRODUCER_ID.name, { kind: 'retriable', deadlineMs, cause })
+      }
+      await sleep(clock, delayMs)
+    }
   }
 
   /**
    * The epoch after an identity, which must still be the newest: fails with kind fenced where another
-   * producer took over. What is open of the transactional id is aborted.
+   * producer took over. What is open of the transactional id is aborted, even that of a successor, as
+   * the broker looks at the epoch only afterwards: the successor then claims its next epoch likewise.
    */
   async follow(identity: ProducerIdentity): Promise<ProducerIdentity> {
     return await this.#introduce(identity)
@@ -89,7 +129,7 @@ export class TransactionCoordination {
   async addPartitions(
     identity: ProducerIdentity,
     partitions: readonly TopicPartition[],
-    signal: AbortSignal,
+    patience: { readonly signal: AbortSignal; readonly onLost: () => void },
   ): Promise<void> {
     const { transactionalId } = this
     const topics = byTopic(partitions).map(({ topic, partitions: of }) => ({
@@ -103,21 +143,21 @@ export class TransactionCoordination {
         version: ADD_VERSION,
         codeOf: (answer) => decisive(answer.partitions),
       },
-      { signal },
+      patience,
     )
     if (code !== CODE.none) {
       throw transactionRefused(code, { api: ADD_PARTITIONS_TO_TXN.name, transactionalId })
     }
   }
 
-  /** Puts offsets of a group into the open transaction. */
+  /** Puts offsets of a group into the open transaction. `onLost` as at `end`. */
   async commitOffsets(
     identity: ProducerIdentity,
-    offsets: readonly CommittedOffset[],
-    group: GroupMetadata,
+    { offsets, group }: OffsetsInGroup,
+    onLost: () => void,
   ): Promise<void> {
     const { groupId } = group
-    if (this.#version === 1) await this.#addOffsets(identity, groupId)
+    if (this.#version === 1) await this.#addOffsets(identity, groupId, onLost)
     const { transactionalId } = this
     const topics = byTopic(offsets).map(({ topic, partitions }) => ({
       topic,
@@ -127,12 +167,15 @@ export class TransactionCoordination {
     }))
     const { generation, memberId, groupInstanceId = null } = group
     const member = { groupId, generation, memberId, groupInstanceId }
-    const code = await this.#call({
-      what: { kind: 'group', key: groupId },
-      question: [TXN_OFFSET_COMMIT, { transactionalId, ...identity, ...member, topics }],
-      version: VERSIONS[this.#version].offsets,
-      codeOf: (answer) => decisive(answer.partitions),
-    })
+    const code = await this.#call(
+      {
+        what: { kind: 'group', key: groupId },
+        question: [TXN_OFFSET_COMMIT, { transactionalId, ...identity, ...member, topics }],
+        version: VERSIONS[this.#version].offsets,
+        codeOf: (answer) => decisive(answer.partitions),
+      },
+      { onLost },
+    )
     if (code !== CODE.none) {
       throw transactionRefused(code, { api: TXN_OFFSET_COMMIT.name, transactionalId, groupId })
     }
@@ -170,14 +213,21 @@ export class TransactionCoordination {
     return producerId < 0 || isSame ? identity : { producerId, producerEpoch }
   }
 
-  async #addOffsets(identity: ProducerIdentity, groupId: string): Promise<void> {
+  async #addOffsets(
+    identity: ProducerIdentity,
+    groupId: string,
+    onLost: () => void,
+  ): Promise<void> {
     const { transactionalId } = this
-    const code = await this.#call({
-      what: this.#what,
-      question: [ADD_OFFSETS_TO_TXN, { transactionalId, ...identity, groupId }],
-      version: ADD_VERSION,
-      codeOf: ({ errorCode }) => errorCode,
-    })
+    const code = await this.#call(
+      {
+        what: this.#what,
+        question: [ADD_OFFSETS_TO_TXN, { transactionalId, ...identity, groupId }],
+        version: ADD_VERSION,
+        codeOf: ({ errorCode }) => errorCode,
+      },
+      { onLost },
+    )
     if (code !== CODE.none) {
       throw transactionRefused(code, { api: ADD_OFFSETS_TO_TXN.name, transactionalId, groupId })
     }
@@ -187,6 +237,9 @@ export class TransactionCoordination {
     const { transactionTimeoutMs, limits } = this.#options
     const { transactionalId } = this
     let answered: InitProducerIdResponse | undefined
+    const onLost = (): void => {
+      this.#hasUnheardInit = true
+    }
     const code = await this.#call(
       {
         what: this.#what,
@@ -197,7 +250,7 @@ export class TransactionCoordination {
           return answer.errorCode
         },
       },
-      { kind: 'retriable', deadlineMs: limits.initDeadlineMs },
+      { kind: 'retriable', deadlineMs: limits.initDeadlineMs, onLost },
     )
     if (code === INVALID_TRANSACTION_TIMEOUT) {
       throw timeoutRefused(transactionalId, transactionTimeoutMs)

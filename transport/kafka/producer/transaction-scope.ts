@@ -29,7 +29,7 @@ export class TransactionScope {
   #adding: Promise<void> | undefined
   readonly #closing = new AbortController()
   #hasStarted = false
-  #isOpenInLog = false
+  #mayBeRaised = false
 
   /** Without a coordination there are no transactions. */
   constructor(
@@ -47,9 +47,12 @@ export class TransactionScope {
     return this.#hasStarted
   }
 
-  /** Whether the log is known to have it open, unless somebody ended it. */
-  get isOpenInLog(): boolean {
-    return this.#isOpenInLog
+  /**
+   * Whether its epoch may have been raised without a successor: the log has it open, or may have it for
+   * all that was heard, and then ends it for its age.
+   */
+  get mayBeRaised(): boolean {
+    return this.#mayBeRaised
   }
 
   /** Whether records may leave for a partition now. Where not, it is asked for, and the listener told later. */
@@ -68,9 +71,9 @@ export class TransactionScope {
     this.#hasStarted = true
   }
 
-  /** The log has taken something of it. */
-  confirm(): void {
-    this.#isOpenInLog = true
+  /** The log has taken something of it, or may have: an answer was not heard. */
+  reached(): void {
+    this.#mayBeRaised = true
   }
 
   /** Asks for no more partitions; resolves when nothing of that is under way: it could open the next transaction. */
@@ -89,8 +92,10 @@ export class TransactionScope {
         this.#asked = this.#wanted
         this.#wanted = new Map()
         this.start()
-        await coordination.addPartitions(this.#identity, [...this.#asked.values()], signal)
-        this.confirm()
+        const asked = [...this.#asked.values()]
+        const onLost = (): void => this.reached()
+        await coordination.addPartitions(this.#identity, asked, { signal, onLost })
+        this.reached()
         for (const name of this.#asked.keys()) this.#added.add(name)
         this.#listener.admitted()
       }
