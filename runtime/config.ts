@@ -1,5 +1,6 @@
 /** What an app is started with, with the name and the default of every limit. */
 import type { Clock } from '../model/clock.ts'
+import { MillraceError } from '../model/errors.ts'
 import type { Registry } from '../serdes/registry.ts'
 import type { StateHome } from '../state/home.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -52,7 +53,7 @@ export type StateLocation =
 
 /** Every bound of the runtime. Times are milliseconds, sizes bytes. */
 export interface StreamsLimits {
-  /** How often a unit commits. Default 100 under exactly-once, 30,000 otherwise. */
+  /** How often a unit commits; under exactly-once at most `transactionTimeoutMs`. Default 100 under exactly-once, 30,000 otherwise. */
   readonly commitIntervalMs: number
   /** A commit begins early when this many bytes of outputs and state wait for one. Default 16 MiB. */
   readonly commitBytes: number
@@ -136,10 +137,22 @@ const DEFAULT_LIMITS: StreamsLimits = {
   standbyIntervalMs: 500,
 }
 
-/** All limits, those of `given` before the defaults. */
+/** All limits, those of `given` before the defaults. Throws MILLRACE_LIMITS_CONFLICT where two of them let nothing be committed. */
 export function limitsOf(guarantee: Guarantee, given: Partial<StreamsLimits> = {}): StreamsLimits {
-  const commitIntervalMs = guarantee === 'exactly-once' ? 100 : 30_000
-  return { ...DEFAULT_LIMITS, commitIntervalMs, ...given }
+  const isExactlyOnce = guarantee === 'exactly-once'
+  const limits = { ...DEFAULT_LIMITS, commitIntervalMs: isExactlyOnce ? 100 : 30_000, ...given }
+  const { commitIntervalMs, transactionTimeoutMs } = limits
+  // The log would abort each transaction before its commit is due, and the work would begin anew for ever.
+  if (isExactlyOnce && commitIntervalMs > transactionTimeoutMs) {
+    throw new MillraceError(
+      'MILLRACE_LIMITS_CONFLICT',
+      `commitIntervalMs is ${commitIntervalMs} and transactionTimeoutMs ${transactionTimeoutMs}: ` +
+        'under exactly-once the log would abort every transaction before it is committed. ' +
+        'Commit more often, or raise transactionTimeoutMs.',
+      { place: 'limits' },
+    )
+  }
+  return limits
 }
 
 /** Something that happened in an app. */
