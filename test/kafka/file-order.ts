@@ -13,16 +13,19 @@ const USUAL_SECONDS = 20
 const SECONDS: ReadonlyMap<string, number> = new Map([
   ['chaos.test.ts', 150],
   ['offsets-expiry.test.ts', 75],
-  ['network.test.ts', 60],
-  ['recovery.test.ts', 60],
-  ['topic-changes.test.ts', 60],
+  ['network.test.ts', 70],
   ['faults.test.ts', 55],
   ['conformance.test.ts', 50],
   ['producer-cluster.test.ts', 45],
+  ['compacted.test.ts', 40],
   ['group-coordinators.test.ts', 40],
   ['reader-cluster.test.ts', 40],
+  ['topic-changes.test.ts', 40],
+  ['recovery.test.ts', 35],
   ['conformance-three-nodes.test.ts', 30],
   ['flagship.test.ts', 30],
+  ['zombie.test.ts', 21],
+  ['transactions.test.ts', 20],
 ])
 
 /** The order of test/kafka. */
