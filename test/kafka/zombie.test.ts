@@ -86,6 +86,8 @@ test('a halted owner of a group is replaced, and what it does when it wakes is r
   await stage.feed(100)
   await stage.untilOpen('paired')
   expect(await owner.stop(), owner.story).toBe(0)
+  // Its last commit is decided, and shows when the brokers have written what ends it.
+  await stage.untilCommitted(400)
   expect(await stage.outputs()).toEqual(expectedOutputs('pairs', 400))
 })
 
