@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { asOffset, asPartition, asTopic } from '../../model/position.ts'
 import { BufferPool } from '../../transport/buffer-pool.ts'
 import {
   frameHead,
@@ -11,6 +12,7 @@ import {
   type Frame,
   type OutgoingFrame,
 } from '../../transport/embedded/sharing/frame.ts'
+import { fetchedFrom } from '../../transport/embedded/sharing/wire.ts'
 import { removeSocket, withSocket } from '../../transport/embedded/sharing/socket-file.ts'
 import { randomFrom } from './embedded-writer-shape.ts'
 import { openShared, received, send, TOPIC } from './sharing-world.ts'
@@ -20,6 +22,26 @@ afterAll(() => rm(root, { recursive: true, force: true }))
 let folders = 0
 const newFolder = (): string => join(root, `log-${(folders += 1)}`)
 const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+
+describe('what a holder answers', () => {
+  it('gives its buffer back once, also where nothing of it is to be seen', () => {
+    let releases = 0
+    const frame: Frame = {
+      kind: 'answer',
+      id: 1,
+      words: { lastStableOffset: 1, batch: { nextOffset: 1, leaderEpoch: 0, sizeBytes: 0 } },
+      payload: Buffer.alloc(0),
+      release: () => void (releases += 1),
+    }
+    const topic = asTopic(TOPIC)
+    const at = { topic, partition: asPartition(0), offset: asOffset(0) }
+    const request = { ...at, isolation: 'read_committed', maxBytes: 1, topicId: 'id' } as const
+    const { batch } = fetchedFrom(frame, { ...request, leaderEpoch: undefined })
+    expect(batch?.nextOffset).toBe(1)
+    batch?.release()
+    expect(releases).toBe(1)
+  })
+})
 
 describe('frames', () => {
   const buffers = new BufferPool(10_000_000)

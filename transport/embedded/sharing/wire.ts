@@ -140,9 +140,11 @@ export function fetchedFrom(
   const { lastStableOffset, batch: found } = words as FetchedWords
   if (found === undefined) return { batch: undefined, lastStableOffset }
   const records = decodeBatches(payload, offset)
-  if (records.length === 0) release()
-  const batch = { topic, partition, records, lastStableOffset, ...found, release }
-  return { batch, lastStableOffset }
+  const common = { topic, partition, records, lastStableOffset, ...found }
+  if (records.length > 0) return { batch: { ...common, release }, lastStableOffset }
+  // Who takes the batch gives it back, too: the buffer would be lent to two at a time.
+  release()
+  return { batch: { ...common, release: () => {} }, lastStableOffset }
 }
 
 /** The record that `readAt` found. Throws MILLRACE_RECORD_CORRUPT. */
