@@ -49,6 +49,7 @@ export class UnitLoop {
   #rewinds = 0
   #isRewinding = false
   #over: Error | undefined
+  #stop: AbortSignal | undefined
 
   constructor(parts: UnitLoopParts) {
     this.#parts = parts
@@ -82,6 +83,7 @@ export class UnitLoop {
 
   /** Runs until `stop` aborts, then commits what is done; `cancel` leaves at once. Rejects with what a rewind cannot mend. */
   async run(stop: AbortSignal, cancel: AbortSignal): Promise<void> {
+    this.#stop = stop
     try {
       await untilAborted(this.#runUntil(stop), cancel)
       this.#end(asError(stop.reason))
@@ -112,7 +114,9 @@ export class UnitLoop {
   /** Commits all that is done, and these offsets with it. Rejects where the signal aborted before. */
   async commit(extra: readonly CommittedOffset[], signal: AbortSignal): Promise<void> {
     await this.between(async () => {
-      if (!signal.aborted) await this.#commitNow(extra)
+      if (signal.aborted) return
+      const round = this.#commitNow(extra)
+      await (this.#tasks.length > 0 ? round : this.#unlessStopped(round))
     })
     signal.throwIfAborted()
   }
@@ -158,6 +162,18 @@ export class UnitLoop {
   resumeRounds(): void {
     this.#rounds.resume()
     this.#parts.wakeup.ring()
+  }
+
+  /**
+   * Waits, but where the unit is stopped not for a log that may never answer: this is for a round of
+   * start offsets alone, before any record, which the next start does again.
+   */
+  async #unlessStopped(round: Promise<void>): Promise<void> {
+    try {
+      await untilAborted(round, this.#stop)
+    } catch (error) {
+      if (this.#stop?.aborted !== true) throw error
+    }
   }
 
   #end(reason: Error): void {

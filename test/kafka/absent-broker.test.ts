@@ -5,8 +5,11 @@ import { AppStage } from './app-stage.ts'
 import { TestCluster } from './broker.ts'
 
 const clock = systemClock()
-/** Far below every deadline of the adapter, for a machine that is busy. */
-const SOON_MS = 4_000
+/**
+ * Far below an app's deadline for a close. A start that stops while it commits its first offsets lets
+ * the producer try for five seconds to end the transaction.
+ */
+const SOON_MS = 12_000
 /** How far a start has come when the broker stands still: before its first question, and between two of them. */
 const HALTS_MS = [0, 15, 40, 80, 160]
 
