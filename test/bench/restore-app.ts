@@ -14,6 +14,7 @@ import type { Topology } from '../../topology/graph.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import type { MembershipListener } from '../../transport/membership.ts'
 import type { Transport } from '../../transport/transport.ts'
+import { eventLine } from '../told-process.ts'
 import { DONE, ROW_BYTES, SESSION_MS, WORK, type RestorePlace } from './restore-shape.ts'
 
 const place = JSON.parse(argv[2] ?? '{}') as RestorePlace
@@ -96,10 +97,5 @@ function telling(listener: MembershipListener): MembershipListener {
 function tell(event: Readonly<Record<string, unknown>>, time: Clock): void {
   const { user, system } = process.cpuUsage()
   const told = { at: time.now(), cpuMs: (user + system) / 1_000, ...event }
-  process.stdout.write(`${JSON.stringify(told, withErrors)}\n`)
-}
-
-/** An error is nothing to JSON. */
-function withErrors(_name: string, part: unknown): unknown {
-  return part instanceof Error ? { message: part.message, stack: part.stack } : part
+  process.stdout.write(eventLine(told))
 }

@@ -8,6 +8,7 @@ import { streams } from '../../runtime/app.ts'
 import type { StreamsLimits } from '../../runtime/config.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { httpRegistry } from '../../serdes/http-registry.ts'
+import { eventLine, runTold } from '../told-process.ts'
 import { chaosPipeline } from './pipeline.ts'
 import { openPlace, SESSION_MS, type Place } from './place.ts'
 
@@ -38,24 +39,8 @@ const app = streams(chaosPipeline(), {
   limits: LIMITS,
   onEvent: (event) => say({ ...event }),
 })
-process.once('SIGTERM', () => void app.close().catch(() => {}))
-try {
-  // What it failed of is told by its end, whenever that was.
-  await app.start().catch(() => {})
-  await app.closed
-} catch (error) {
-  say({ kind: 'failed', error })
-  process.exitCode = 1
-}
-process.stdin.destroy()
+await runTold(app, say)
 
 function say(event: Readonly<Record<string, unknown>>): void {
-  process.stdout.write(`${JSON.stringify({ at: clock.now(), ...event }, withErrors)}\n`)
-}
-
-/** An error is nothing to JSON. */
-function withErrors(_name: string, part: unknown): unknown {
-  if (!(part instanceof Error)) return part
-  const { message, stack, cause, ...rest } = part
-  return { ...rest, message, stack, ...(cause === undefined ? {} : { cause }) }
+  process.stdout.write(eventLine({ at: clock.now(), ...event }))
 }

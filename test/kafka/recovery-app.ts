@@ -9,6 +9,7 @@ import { EXACTLY_ONCE, type CommitStep } from '../../runtime/commit.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
+import { eventLine, runTold } from '../told-process.ts'
 import { recoveryPipeline, type RecoveryPlace } from './recovery-pipeline.ts'
 
 const place = JSON.parse(argv[2] ?? '{}') as RecoveryPlace
@@ -29,16 +30,7 @@ const app = streams(recoveryPipeline(place), {
 const commands = createInterface(process.stdin)
 commands.on('line', () => void tellCounts())
 process.stdin.once('end', () => process.exit(1))
-process.once('SIGTERM', () => void app.close().catch(() => {}))
-try {
-  // What it failed of is told by its end, whenever that was.
-  await app.start().catch(() => {})
-  await app.closed
-} catch (error) {
-  say({ kind: 'failed', error })
-  process.exitCode = 1
-}
-process.stdin.destroy()
+await runTold(app, say)
 
 async function tellCounts(): Promise<void> {
   const rows: [string, number][] = []
@@ -65,12 +57,5 @@ function commitSteps(): readonly CommitStep[] {
 }
 
 function say(event: Readonly<Record<string, unknown>>): void {
-  process.stdout.write(`${JSON.stringify({ at: clock.now(), ...event }, withErrors)}\n`)
-}
-
-/** An error is nothing to JSON. */
-function withErrors(_name: string, part: unknown): unknown {
-  if (!(part instanceof Error)) return part
-  const { message, stack, cause, ...rest } = part
-  return { ...rest, message, stack, ...(cause === undefined ? {} : { cause }) }
+  process.stdout.write(eventLine({ at: clock.now(), ...event }))
 }
