@@ -14,11 +14,15 @@ function record(value: Buffer): ProducerRecord {
 }
 
 async function opened() {
+  return (await openedWithProducer()).outputs
+}
+
+async function openedWithProducer() {
   const log = memoryLog({ clock: systemClock() })
   await log.admin.createTopics([{ topic: asTopic('out'), partitions: 1 }])
   const producer = log.openProducer({})
   await producer.init()
-  return new Outputs(producer, { maxHeldBytes: SIZE })
+  return { producer, outputs: new Outputs(producer, { maxHeldBytes: SIZE }) }
 }
 
 describe("the buffers of a unit's outputs", () => {
@@ -43,5 +47,17 @@ describe("the buffers of a unit's outputs", () => {
     outputs.drop()
     outputs.release()
     expect(outputs.room.take(SIZE).buffer).not.toBe(first.buffer)
+  })
+
+  test('count for the next commit, though their records are acknowledged: a long interval must not gather them', async () => {
+    const { outputs, producer } = await openedWithProducer()
+    for (let round = 0; round < 3; round += 1) {
+      outputs.emit(record(outputs.room.take(SIZE).subarray(0, SIZE)))
+    }
+    await producer.flush()
+    expect(producer.bufferedBytes).toBe(0)
+    expect(outputs.bufferedBytes).toBe(3 * SIZE)
+    outputs.hold()
+    expect(outputs.bufferedBytes).toBe(0)
   })
 })
