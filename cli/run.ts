@@ -145,7 +145,7 @@ function sentenceOf(event: StreamsEvent): string {
     case 'resumed':
       return 'the app goes on'
     case 'unit-started':
-      return `unit ${event.unit} runs ${event.tasks.join(', ')}`
+      return `unit ${event.unit} ${event.tasks.length === 0 ? 'has no task for now' : `runs ${event.tasks.join(', ')}`}`
     case 'restoring':
       return `restoring ${event.store}: ${event.restored} records, ${event.remaining} to go`
     case 'rewound':

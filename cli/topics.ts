@@ -70,7 +70,7 @@ export const topicsCommand = defineCommand({
     const style = styleOf(log, replication)
     const states = plan.topics.map((topic) => stateOf(topic, options.partitions))
     const brokers = style === undefined ? [] : brokerAdvice(settings, largestOf(plan), style)
-    showPlan(output, { plan, states, brokers, style })
+    showPlan(output, { plan, states, brokers, style, isMaking: options.create })
     const missing = plan.topics.filter(({ there }) => there === undefined)
     if (options.create) await make(log, missing, output)
     const isShort = missing.some(({ role }) => role === 'source' || role === 'sink')
@@ -131,9 +131,11 @@ interface Shown {
   readonly states: readonly TopicState[]
   readonly brokers: readonly BrokerAdvice[]
   readonly style: CommandStyle | undefined
+  /** What is missing is made next, so nobody needs the command lines for it. */
+  readonly isMaking: boolean
 }
 
-function showPlan(output: Output, { plan, states, brokers, style }: Shown): void {
+function showPlan(output: Output, { plan, states, brokers, style, isMaking }: Shown): void {
   const width = Math.max(...plan.topics.map(({ topic }) => topic.length))
   for (const { topic: planned, differences } of states) {
     const { topic, role, there } = planned
@@ -141,7 +143,8 @@ function showPlan(output: Output, { plan, states, brokers, style }: Shown): void
     const narrow = narrowSink(planned, plan.topics)
     const notes = narrow === undefined ? [] : [narrow]
     const says = differences.map((difference) => difference.says)
-    const commands = commandsFor(planned, differences, style)
+    const isMade = isMaking && there === undefined
+    const commands = isMade ? [] : commandsFor(planned, differences, style)
     const lines = [
       `${state.padEnd(8)} ${topic.padEnd(width)}  ${role.padEnd(12)} ${settingsOf(planned)}`,
       ...[...says, ...notes].map((line) => `         ${line}`),
