@@ -57,7 +57,7 @@ export class ChaosProcess {
     const { place, clock } = this.#parts
     const child = spawn(process.execPath, [APP, JSON.stringify(place)], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_COMPILE_CACHE: join(place.folder, 'compiled') },
+      env: { NODE_COMPILE_CACHE: join(place.folder, 'compiled'), ...process.env },
     })
     this.#file.write(`${clock.now()} started as ${child.pid}\n`)
     this.#child = child

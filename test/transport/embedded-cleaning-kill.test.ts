@@ -100,7 +100,6 @@ async function read(log: Transport, at: TopicPartition) {
 async function liveAndDie(folder: string, lifeMs: number): Promise<string[]> {
   const child = spawn(process.execPath, [WRITER, folder, String(seed)], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'compiled') },
   })
   let out = ''
   let problems = ''

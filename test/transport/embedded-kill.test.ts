@@ -99,7 +99,6 @@ async function liveAndDie(
 ): Promise<string[]> {
   const child = spawn(process.execPath, [WRITER, folder, String(writerSeed)], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'compiled') },
   })
   let out = ''
   let problems = ''

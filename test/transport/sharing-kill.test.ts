@@ -70,7 +70,6 @@ class Crew {
     const args = [WRITER, this.#path, name, String(seed + this.#starts)]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'compiled') },
     })
     let rest = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => this.problems.push(text))
