@@ -18,7 +18,7 @@ import type { Transport } from '../../transport/transport.ts'
 export const PARTITIONS = 4
 export const TOPICS = ['left', 'right', 'counted', 'joined'] as const
 
-/** A process of the group. A dead one is missed after a second. */
+/** A process of the group. A dead one is missed after half a second. */
 export function member(folder: string, transport: Transport): StreamsApp {
   const built = topology('shared', ({ stream }) => {
     const left = stream('left', { key: text, value: text })
@@ -41,8 +41,8 @@ export function member(folder: string, transport: Transport): StreamsApp {
     state: { kind: 'folder', folder: join(folder, 'state') },
     limits: {
       commitIntervalMs: 20,
-      sessionTimeoutMs: 1_000,
-      heartbeatIntervalMs: 100,
+      sessionTimeoutMs: 500,
+      heartbeatIntervalMs: 50,
       flushIntervalMs: 50,
       restartBackoffMs: 20,
     },
