@@ -71,9 +71,11 @@ export class Rounds {
     return [...this.#committed.values()]
   }
 
-  /** Whether more work must wait, for no round may take it in now and enough waits already. */
+  /** Whether more work must wait, for no round may take it in now and enough waits already. What is held back of outputs meanwhile has a bound of its own: runtime/outputs.ts. */
   get isFull(): boolean {
-    return this.#isHeld && this.#waitingBytes() >= this.#parts.limits.commitBytes
+    const { commitBytes, heldBytes } = this.#parts.limits
+    if (this.#isHeld) return this.#waitingBytes() >= commitBytes
+    return this.isBusy && this.#liveBytes() >= heldBytes
   }
 
   /** Something was done, or may have been. */
@@ -158,10 +160,12 @@ export class Rounds {
   }
 
   #waitingBytes(): number {
-    return this.#tasks().reduce(
-      (bytes, { state }) => bytes + state.liveBytes,
-      this.#parts.outputs.bufferedBytes,
-    )
+    return this.#liveBytes() + this.#parts.outputs.bufferedBytes
+  }
+
+  /** State written that no round has taken in. */
+  #liveBytes(): number {
+    return this.#tasks().reduce((bytes, { state }) => bytes + state.liveBytes, 0)
   }
 
   /** What changes whenever there is something to commit. */

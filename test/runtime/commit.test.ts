@@ -84,6 +84,26 @@ describe('while a commit is on its way', () => {
     await life.close()
   })
 
+  test('state that is written meanwhile is bounded in bytes, slice by slice', async () => {
+    const { bench, life, gate } = await held({ limits: { heldBytes: 1_000, sliceRecords: 1 } })
+    gate.isShut = true
+    await bench.produce('in', [{ key: 'a', value: '0' }])
+    await bench.pass(150)
+    await bench.produce(
+      'in',
+      Array.from({ length: 100 }, (_, i) => ({ key: `key${i}`, value: '1' })),
+    )
+    await bench.pass(500)
+    // A row costs two to three hundred bytes in the layers.
+    expect(gate.processed).toBeGreaterThan(1 + 2)
+    expect(gate.processed).toBeLessThan(1 + 8)
+    gate.isShut = false
+    gate.open()
+    await life.caughtUp()
+    expect(bench.texts('out')).toHaveLength(101)
+    await life.close()
+  })
+
   test('its failure takes back what was done meanwhile, in the stores too', async () => {
     const { bench, life, gate } = await held()
     gate.isShut = true
