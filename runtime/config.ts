@@ -57,7 +57,7 @@ export interface StreamsLimits {
   readonly commitIntervalMs: number
   /** A commit begins early when this many bytes of outputs and state wait for one. Default 16 MiB. */
   readonly commitBytes: number
-  /** Outputs of the next commit that may wait for the one on its way. Default 16 MiB. */
+  /** Outputs of the next commit that may wait for the one on its way, and as much of state that is written for it. Default 16 MiB. */
   readonly heldBytes: number
   /** How long an unknown commit outcome is asked for before the unit starts over. Default 30,000. */
   readonly commitRetryMs: number
@@ -75,6 +75,8 @@ export interface StreamsLimits {
   readonly flushIntervalMs: number
   /** Committed bytes that start a write to LevelDB earlier. Default 16 MiB. */
   readonly flushBytes: number
+  /** Bytes of a replay that a task may have in memory when it begins, to be written to LevelDB later; a longer replay is written first. Default 64 MiB. */
+  readonly replayBytes: number
   /** Bytes of state kept in memory for reading, per task. Default 16 MiB. */
   readonly stateCacheBytes: number
   /**
@@ -121,6 +123,7 @@ const DEFAULT_LIMITS: StreamsLimits = {
   payloadBytes: 32 * 1024 * 1024,
   flushIntervalMs: 2_000,
   flushBytes: 16 * 1024 * 1024,
+  replayBytes: 64 * 1024 * 1024,
   stateCacheBytes: 16 * 1024 * 1024,
   maxTaskIdleMs: 0,
   stateCleanupDelayMs: 10 * 60 * 1000,

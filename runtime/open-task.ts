@@ -43,8 +43,8 @@ export async function openCopy({
   const stores = taskId.subtopology.stores.map(({ spec }) => spec)
   const volatileDatabase = resources.use(memoryDatabase())
   const { clock } = services
-  const { flushIntervalMs, flushBytes, stateCacheBytes: cacheBytes } = services.limits
-  const limits = { flushIntervalMs, flushBytes, cacheBytes }
+  const { flushIntervalMs, flushBytes, replayBytes, stateCacheBytes: cacheBytes } = services.limits
+  const limits = { flushIntervalMs, flushBytes, replayBytes, cacheBytes }
   const state = new TaskState({ stores, database, volatileDatabase, clock, limits })
   resources.use(state)
   const owned = resources.move()

@@ -35,6 +35,7 @@ export class StartingUnitTask implements StartingTask {
   async restore({ starts, end, signal }: Parameters<StartingTask['restore']>[0]): Promise<void> {
     const { admin } = this.#transport
     const changelogEnds = await untilAborted(admin.offsets(this.changelogs, 'latest', end), signal)
-    await this.#restore.run({ ends: this.#restore.ends(starts, changelogEnds), signal })
+    const ends = this.#restore.ends(starts, changelogEnds)
+    await this.#restore.run({ ends, signal, inLayers: true })
   }
 }

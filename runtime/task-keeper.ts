@@ -58,7 +58,7 @@ export class TaskKeeper {
   changed(): void {
     const starting = this.#starting
     const wanted = [...(starting?.tasks ?? []), ...this.#runningIds()]
-    // What a start has restored stays restored: it is begun again after the others were let go.
+    // What a start has written to its databases stays there: it is begun again after the others were let go.
     if (!wanted.every((taskId) => this.#isOurs(taskId))) starting?.calledOff.abort(CALLED_OFF)
     this.#isSettled = false
     this.#wakeup.ring()

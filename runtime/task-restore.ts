@@ -68,9 +68,12 @@ export class TaskRestore {
   async run({
     ends,
     signal,
+    inLayers = false,
   }: {
     readonly ends: ReadonlyMap<string, Offset>
     readonly signal: AbortSignal
+    /** For a task that runs next and flushes what a short replay leaves in its layers. */
+    readonly inLayers?: boolean
   }): Promise<void> {
     const { transport, services } = this.#parts
     const { clock, limits, onEvent } = services
@@ -84,6 +87,7 @@ export class TaskRestore {
       reader,
       clock,
       signal,
+      inLayers,
       onProgress: (progress) => onEvent({ kind: 'restoring', ...progress }),
     })
     for (const [i, { fullBecause, records }] of reports.entries()) {

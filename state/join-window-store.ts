@@ -272,8 +272,8 @@ function* restored(
     entry.writeUInt32BE(0, pageStart(entry))
     pages.add(entry, { timestamp, sequence, value })
   }
-  yield* pages.writes()
   yield* times.writes()
+  yield* pages.writes()
 }
 
 /** Pages as records bring them back: each row to the page that its sequence names. */

@@ -28,37 +28,12 @@ import {
 import { checkpointKey } from './keys.ts'
 import { layoutOf, type KeptStore } from './layouts.ts'
 import { ReadCache } from './read-cache.ts'
-import { SLICE_LIMITS, slices, type SliceLimits } from './slices.ts'
+import { slices } from './slices.ts'
+import { STATE_LIMITS, type StateLimits } from './state-limits.ts'
 import { removeRange } from './removal.ts'
 import type { Database, DatabaseWrite } from './store.ts'
 import type { StoreLayout } from './store-layout.ts'
 import { StoreLayers, type LayeredStore } from './store-layers.ts'
-
-/** Bounds of a task's state. */
-export interface StateLimits extends SliceLimits {
-  /** Committed bytes that start a flush. Default 16 MiB. */
-  readonly flushBytes: number
-  /** Longest time a committed write waits for a flush. Default 2 s. */
-  readonly flushIntervalMs: number
-  /** Committed bytes not yet in the database that make the task wait for it (`isCongested`). Default 32 MiB: one generation on its way and one behind it. */
-  readonly unflushedBytes: number
-  /** Bytes of the read cache. Default 16 MiB. */
-  readonly cacheBytes: number
-  /** Age at which checkpoints are written again although nothing changed, to show that they still hold. Default 1 hour. */
-  readonly restampMs: number
-}
-
-const MIB = 1024 * 1024
-
-/** The default bounds of a task's state. */
-export const STATE_LIMITS: StateLimits = {
-  ...SLICE_LIMITS,
-  flushBytes: 16 * MIB,
-  flushIntervalMs: 2_000,
-  unflushedBytes: 32 * MIB,
-  cacheBytes: 16 * MIB,
-  restampMs: 3_600_000,
-}
 
 /** What a task's state is made of. The databases stay the caller's to close. */
 export interface TaskStateOptions {
@@ -87,6 +62,8 @@ export class TaskState implements AsyncDisposable {
   #sealedBytes = 0
   #committedBytes = 0
   #frozenBytes = 0
+  /** Of the committed or frozen bytes those of a replay, until the database has them. */
+  #replayedBytes = 0
   /** When the oldest committed write that is not frozen was committed, on the monotonic clock. */
   #dirtySinceMs: number | undefined
   /** Checkpoints that hold now: committed, or restored to the end. */
@@ -139,9 +116,9 @@ export class TaskState implements AsyncDisposable {
     return this.#committedBytes + this.#frozenBytes
   }
 
-  /** Whether the database is so far behind that the task must await `flush` before it goes on. */
+  /** Whether the database is so far behind that the task must await `flush` before it goes on. A replay has a bound of its own. */
   get isCongested(): boolean {
-    return this.unflushedBytes > this.#limits.unflushedBytes
+    return this.unflushedBytes - this.#replayedBytes > this.#limits.unflushedBytes
   }
 
   /** How far the changelog of `store` is reflected in its database; undefined where it never was. */
@@ -224,7 +201,9 @@ export class TaskState implements AsyncDisposable {
   }
 
   #isDue(): boolean {
-    if (this.#committedBytes >= this.#limits.flushBytes || this.#isStampOld()) return true
+    // A replay waits for its time: the first output is not to wait for the database.
+    const newBytes = this.unflushedBytes - this.#replayedBytes
+    if (newBytes >= this.#limits.flushBytes || this.#isStampOld()) return true
     const since = this.#dirtySinceMs
     return since !== undefined && this.#clock.monotonic() - since >= this.#limits.flushIntervalMs
   }
@@ -251,6 +230,7 @@ export class TaskState implements AsyncDisposable {
     for (const store of this.#stores.values()) store.dropFrozen()
     for (const [store, checkpoint] of stamped) this.#written.set(store, checkpoint)
     this.#frozenBytes = 0
+    this.#replayedBytes = 0
     this.#failure = undefined
     for (const store of this.#stores.values()) await this.#removeExpired(store)
   }
@@ -300,14 +280,14 @@ export class TaskState implements AsyncDisposable {
 
   // --------------------------------------------------------------------- for state/restore.ts
 
-  /** Records of the changelog of `store` as writes for `applyRestored`, made one by one as they are asked for. Throws MILLRACE_CHANGELOG_CORRUPT. */
+  /** Records of the changelog of `store` as writes for `replay` or `applyRestored`, made one by one as they are asked for. Throws MILLRACE_CHANGELOG_CORRUPT. */
   *restoredWrites(
     store: string,
     records: Iterable<LogRecord>,
     from: TopicPartition & { readonly keyPrefixLength: number },
   ): Generator<DatabaseWrite> {
-    const { prefix, database } = this.#layers(store)
-    const withPrefix = (key: Buffer): Buffer => Buffer.concat([prefix, key])
+    const layers = this.#layers(store)
+    const { prefix } = layers
     const layout = this.#layouts.get(store)
     if (layout === undefined) {
       const place = { ...from, storePrefix: prefix }
@@ -317,10 +297,27 @@ export class TaskState implements AsyncDisposable {
       }
       return
     }
-    const over = { ...from, read: (key: Buffer) => database.get(withPrefix(key)) }
+    const over = { ...from, read: (key: Buffer) => layers.replayedAt(key) }
     for (const { key, value } of layout.restored(records, over)) {
-      yield { key: withPrefix(key), value }
+      yield { key: Buffer.concat([prefix, key]), value }
     }
+  }
+
+  /** Whether another batch may be given to `replay`. Where not, the caller flushes, and goes on with `applyRestored`. */
+  get canReplay(): boolean {
+    return this.#replayedBytes < this.#limits.replayBytes
+  }
+
+  /**
+   * Keeps what the log holds of `store`, entries with the store's prefix, and how far they reach, as
+   * what was committed: the next flush brings both to the database. Asserts that the task has not begun.
+   */
+  replay(store: string, writes: Iterable<DatabaseWrite>, checkpoint: Checkpoint): void {
+    const bytes = this.#unbegun(store).replay(writes)
+    this.#replayedBytes += bytes
+    this.#committedBytes += bytes
+    this.#checkpoints.set(store, checkpoint)
+    this.#dirtySinceMs ??= this.#clock.monotonic()
   }
 
   /**
@@ -340,10 +337,15 @@ export class TaskState implements AsyncDisposable {
       await this.#clock.yield()
     }
     this.#written.set(store, stored)
+    // What a replay had reached lies behind this: a flush for another store must not put it back.
+    this.#checkpoints.set(store, checkpoint)
   }
 
-  /** Removes all entries of `store` and, first of all, its checkpoint. Asserts as `applyRestored`. */
+  /** Removes all entries of `store` and, first of all, its checkpoint. What a replay kept of it is forgotten. Asserts that the task has not begun. */
   async clearStore(store: string): Promise<void> {
+    const forgottenBytes = this.#unbegun(store).forgetReplayed()
+    this.#replayedBytes -= forgottenBytes
+    this.#committedBytes -= forgottenBytes
     const layers = this.#untouched(store)
     this.#checkpoints.delete(store)
     this.#written.delete(store)
@@ -353,16 +355,25 @@ export class TaskState implements AsyncDisposable {
     await removeRange(layers.database, layers.databaseRange, removal)
   }
 
-  /** `store` reflects its changelog up to the end: its checkpoint holds from now on. */
+  /** `store` reflects its changelog up to the end: its checkpoint holds from now on. Asserts that the task has not begun. */
   markRestored(store: string, checkpoint: Checkpoint): void {
-    this.#untouched(store)
+    this.#unbegun(store)
     this.#checkpoints.set(store, checkpoint)
   }
 
+  /** A store of which nothing is in the layers. */
   #untouched(name: string): StoreLayers {
     const layers = this.#layers(name)
-    if (!layers.isClean)
-      throw new TypeError(`store ${name} has writes of its own and cannot be restored`)
+    if (!layers.isClean) throw ownWrites(name)
+    layers.forgetReads()
+    return layers
+  }
+
+  /** A store of which nothing is in the layers but what a replay left there. */
+  #unbegun(name: string): StoreLayers {
+    const layers = this.#layers(name)
+    const isOnlyReplayed = this.#committedBytes === this.#replayedBytes
+    if (!isOnlyReplayed || !layers.isUnwritten) throw ownWrites(name)
     layers.forgetReads()
     return layers
   }
@@ -380,4 +391,8 @@ function* allFrozen(stores: readonly StoreLayers[]): Generator<DatabaseWrite> {
 
 function checkpointWrite(store: string, checkpoint: StoredCheckpoint): DatabaseWrite {
   return { key: checkpointKey(store), value: encodeCheckpoint(checkpoint) }
+}
+
+function ownWrites(store: string): TypeError {
+  return new TypeError(`store ${store} has writes of its own and cannot be restored`)
 }

@@ -7,6 +7,11 @@
  * run ahead of its task. Every slice is written together with the checkpoint it reaches, so a restore
  * that is interrupted goes on where it was.
  *
+ * A task that is about to run need not wait for its database: what a killed process had not flushed
+ * goes where it was, into the committed layer, and follows to the database with the next flush, its
+ * checkpoint with it. Where that is more than the state may keep, what was kept is flushed and the
+ * rest is written as it is read; so is a restore in full, from its first record on.
+ *
  * A checkpoint that does not fit the log is no reason to guess: the store is cleared and restored in
  * full, and the report says why. One loop serves all stores of a reader, because what wakes it is
  * the reader; between batches other work of the process has its turn.
@@ -64,6 +69,8 @@ export interface RestoreOptions {
   readonly clock: Clock
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: RestoreProgress) => void
+  /** Whether a replay may stay in the layers, as far as their limit allows: whoever sets this flushes them later. Default: all of it is in the databases at the end. */
+  readonly inLayers?: boolean
 }
 
 /** Times one store may be found not to fit the log, which moves meanwhile, before that is an error. */
@@ -109,9 +116,11 @@ class StoreRestore {
   #restored = 0
   #fullBecause: FullRestoreReason | undefined
   #fullRestores = 0
+  #inLayers: boolean
 
   constructor(source: RestoreSource, options: RestoreOptions) {
     this.#source = source
+    this.#inLayers = options.inLayers ?? false
     this.#options = options
     this.#startOffset = asOffset(0)
     this.#position = asOffset(0)
@@ -190,6 +199,7 @@ class StoreRestore {
   async #startOver(reason: FullRestoreReason, earliest: Offset): Promise<void> {
     this.#fullBecause = reason
     this.#restored = 0
+    this.#inLayers = false
     await this.#source.state.clearStore(this.#source.store)
     this.#startAt(earliest, undefined)
   }
@@ -208,13 +218,18 @@ class StoreRestore {
     state.markRestored(store, this.#checkpointAt(this.#position))
   }
 
-  /** Writes the batch's records before the end, and how far they reach. */
+  /** Keeps or writes the batch's records before the end, and how far they reach. */
   async #apply(batch: FetchedBatch): Promise<void> {
     const { state, store, end } = this.#source
+    if (this.#inLayers && !state.canReplay) {
+      await state.flush()
+      this.#inLayers = false
+    }
     if (batch.leaderEpoch >= 0) this.#leaderEpoch = batch.leaderEpoch
     const reached = this.#checkpointAt(asOffset(Math.min(batch.nextOffset, end)))
     const writes = state.restoredWrites(store, this.#records(batch), this.#source)
-    await state.applyRestored(store, writes, reached)
+    if (this.#inLayers) state.replay(store, writes, reached)
+    else await state.applyRestored(store, writes, reached)
     this.#position = reached.offset
   }
 

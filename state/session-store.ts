@@ -304,6 +304,6 @@ function* restored(
         : withSession(cell, { ...span, timestamp, value })
     cells.set(text, rest.length === 0 ? undefined : pack(rest, timestamp))
   }
-  for (const [text, cell] of cells) yield { key: Buffer.from(text, 'latin1'), value: cell ?? null }
   yield* times.writes()
+  for (const [text, cell] of cells) yield { key: Buffer.from(text, 'latin1'), value: cell ?? null }
 }

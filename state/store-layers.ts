@@ -22,6 +22,9 @@ import type { StoreLayout } from './store-layout.ts'
 /** A value's bytes, or the timestamp of the deletion (milliseconds since 1970). */
 export type Cell = Buffer | number
 
+/** Of a deletion that came from the log, and does not go there again: its timestamp matters to nobody. */
+const REPLAYED_DELETION = 0
+
 /** Cells by the latin1 text of their keys, in the order of their first write. */
 export type Layer = ReadonlyMap<string, Cell>
 
@@ -265,15 +268,44 @@ export class StoreLayers implements LayeredStore {
     this.#emptyFrom = undefined
   }
 
+  /** Keeps what the log holds, keys with the store's prefix, as what was committed. Answers the bytes by which the layer has grown. */
+  replay(writes: Iterable<DatabaseWrite>): number {
+    let bytes = 0
+    // All of them are made before the first is kept: what makes them reads what was there before.
+    for (const { key, value } of Array.from(writes)) {
+      const text = key.toString('latin1', this.prefix.length)
+      const before = this.#committed.get(text)
+      const cell = value ?? REPLAYED_DELETION
+      bytes += cellBytes(text, cell) - (before === undefined ? 0 : cellBytes(text, before))
+      this.#committed.set(text, cell)
+    }
+    return bytes
+  }
+
+  /** What a replay has reached at a key; past the cache, which does not hear of what a restore writes. */
+  replayedAt(key: Buffer): Buffer | undefined {
+    const text = key.toString('latin1')
+    const cell = this.#committed.get(text)
+    if (cell === undefined) return this.database.get(this.#databaseKey(text))
+    return typeof cell === 'number' ? undefined : cell
+  }
+
+  /** Forgets what a replay kept, and answers its bytes. */
+  forgetReplayed(): number {
+    let bytes = 0
+    for (const [text, cell] of this.#committed) bytes += cellBytes(text, cell)
+    this.#committed = new Map()
+    return bytes
+  }
+
   /** Whether anything was written that is not in the database. */
   get isClean(): boolean {
-    const { size } = this.#live
-    return (
-      size === 0 &&
-      this.#sealed === undefined &&
-      this.#committed.size === 0 &&
-      this.#frozen === undefined
-    )
+    return this.isUnwritten && this.#committed.size === 0
+  }
+
+  /** Whether nothing is being written, by the task or to the database. */
+  get isUnwritten(): boolean {
+    return this.#live.size === 0 && this.#sealed === undefined && this.#frozen === undefined
   }
 
   /** Forgets what was read: the database is about to change below. */

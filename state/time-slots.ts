@@ -172,7 +172,7 @@ export function slottedLayout(
     restored: (records, over) => kind.restored(records, over, slots),
     // By the database's own expiry time: no later one is ever smaller.
     expiredBelow: (read) => slotKey(liveFrom(timesOf(read(TIMES)).expiryMs, slots), slots),
-    // The first slot behind the largest time that was ever put, by the database's own observed time: no entry is written without it.
+    // The first slot behind the largest time that was ever put, by the database's own observed time: no entry is written before it.
     emptyFrom: (read) => slotKey(timesOf(read(TIMES)).observedMs + slots.slotMs, slots),
   }
 }
@@ -200,6 +200,7 @@ export class RestoredTimes {
     return timeMs >= liveFrom(this.#before.expiryMs, this.#slots)
   }
 
+  /** To be given before the entries: one that a flush has brought to the database without its time would not be looked for (`emptyFrom`). */
   *writes(): Generator<DatabaseWrite> {
     if (this.#observedMs > this.#before.observedMs) {
       yield { key: TIMES, value: timesBytes({ ...this.#before, observedMs: this.#observedMs }) }

@@ -46,7 +46,15 @@ export type Case<Store> = (
   },
 ) => void
 
-const PLACES = ['live', 'sealed', 'committed', 'database', 'reopened', 'restored'] as const
+const PLACES = [
+  'live',
+  'sealed',
+  'committed',
+  'database',
+  'reopened',
+  'replayed',
+  'restored',
+] as const
 
 /** Cases on stores of `harness`. */
 export function everywhere<Store>(
@@ -82,11 +90,11 @@ async function moved<Store>(
   if (place === 'live') return filled
   const writes = [...state.seal()]
   if (place === 'sealed') return filled
-  if (place === 'restored') {
+  if (place === 'restored' || place === 'replayed') {
     const restored = await harness.open()
     // Twice, for a crash may have left in the database what the log gives once more.
-    await restoreInto(restored, writes)
-    await restoreInto(restored, writes)
+    await restoreInto(restored, { writes, place })
+    await restoreInto(restored, { writes, place })
     await filled[Symbol.asyncDispose]()
     return restored
   }
@@ -96,10 +104,13 @@ async function moved<Store>(
   return place === 'reopened' && harness.reopen !== undefined ? harness.reopen(filled) : filled
 }
 
-/** Gives the state's store the records that `writes` become. */
+/** Gives the state's store the records that `writes` become, in its database or in its layers. */
 async function restoreInto<Store>(
   { state, keyPrefix }: OpenedTimedStore<Store>,
-  writes: readonly ChangelogWrite[],
+  {
+    writes,
+    place,
+  }: { readonly writes: readonly ChangelogWrite[]; readonly place: 'restored' | 'replayed' },
 ): Promise<void> {
   const at = { topic: asTopic('app-store-changelog'), partition: asPartition(0) }
   const records = writes.map((write, offset) => {
@@ -120,7 +131,9 @@ async function restoreInto<Store>(
   })
   const from = { ...at, keyPrefixLength: keyPrefix.length }
   const checkpoint = { offset: asOffset(writes.length), topicId: 'topic' }
-  await state.applyRestored('store', state.restoredWrites('store', records, from), checkpoint)
+  const restored = state.restoredWrites('store', records, from)
+  if (place === 'replayed') state.replay('store', restored, checkpoint)
+  else await state.applyRestored('store', restored, checkpoint)
   state.markRestored('store', checkpoint)
 }
 

@@ -205,6 +205,7 @@ function* restored(
   slots: TimeSlots,
 ): Generator<DatabaseWrite> {
   const times = new RestoredTimes(over.read, slots)
+  const entries: DatabaseWrite[] = []
   for (const record of records) {
     const { keyBuffer, keyEnd: end, timestamp, value } = record
     const bodyStart = record.keyStart + over.keyPrefixLength
@@ -214,7 +215,8 @@ function* restored(
     if (!times.admit(startMs, timestamp)) continue
     const key = slotKey(startMs, slots, bodyEnd - bodyStart + START_BYTES)
     keyBuffer.copy(key, SLOT_BYTES, bodyStart, bodyEnd + START_BYTES)
-    yield { key, value: value === null ? null : withTimestamp(timestamp, value) }
+    entries.push({ key, value: value === null ? null : withTimestamp(timestamp, value) })
   }
   yield* times.writes()
+  yield* entries
 }

@@ -6,6 +6,7 @@ import { argv } from 'node:process'
 import type { Clock } from '../../model/clock.ts'
 import { streams } from '../../runtime/app.ts'
 import { EXACTLY_ONCE, type CommitStep } from '../../runtime/commit.ts'
+import { START, type StartStep } from '../../runtime/start.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
 import { bytes, text } from '../../serdes/primitives.ts'
@@ -28,7 +29,10 @@ const app = streams(rows(), {
   state: { kind: 'folder', folder: place.folder },
   assignment: { kind: 'group', instanceId: place.instance, standbys: 1 },
   limits: { sessionTimeoutMs: SESSION_MS, heartbeatIntervalMs: 1_000 },
-  steps: { commit: EXACTLY_ONCE.map((step) => tellingFirst(step)) },
+  steps: {
+    start: START.map((step) => tellingEach(step)),
+    commit: EXACTLY_ONCE.map((step) => tellingFirst(step)),
+  },
   onEvent: (event) => tell({ ...event }, clock),
 })
 process.once('SIGTERM', () => void app.close().catch(() => {}))
@@ -50,6 +54,17 @@ function rows(): Topology {
       .mapValues((row) => String(row?.length), { value: text })
       .to(DONE)
   })
+}
+
+/** The same step, which tells when it is done. */
+function tellingEach(step: StartStep): StartStep {
+  return {
+    name: step.name,
+    run: async (round) => {
+      await step.run(round)
+      tell({ kind: step.name }, clock)
+    },
+  }
 }
 
 /** The same step, which tells when it is done for the first time. */

@@ -129,6 +129,7 @@ function limitsOf(random: SeededRandom) {
     heartbeatIntervalMs: 50 + random.below(200),
     standbyIntervalMs: 20 + random.below(200),
     stateCacheBytes: random.pick([0, 500, 1_000_000]),
+    replayBytes: random.pick([0, 500, 1_000_000]),
   } satisfies Partial<StreamsLimits>
 }
 

@@ -126,5 +126,6 @@ async function check(
       expect(found).toBe(history.get(`${name}/key${k}`)?.at(-1)?.value)
     }
   }
+  await restored.flush()
   return checkpoints[0]?.offset ?? 0
 }

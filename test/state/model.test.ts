@@ -6,6 +6,7 @@
 import { describe, expect, test } from 'vitest'
 import { asOffset } from '../../model/position.ts'
 import type { ChangelogWrite } from '../../state/changelog.ts'
+import type { Checkpoint } from '../../state/checkpoint.ts'
 import { storePrefix } from '../../state/keys.ts'
 import { TaskState } from '../../state/layers.ts'
 import {
@@ -22,7 +23,7 @@ const topicId = 'c3f5b0f2-0000-4000-8000-000000000001'
 const NAMES = ['one', 'two'] as const
 const STORES = NAMES.map((name) => ({ name, persistent: true, logged: true }))
 const KEYS = ['', 'a', 'aa', 'ab', 'b', '\xff', '\xff\0', 'c', 'd', 'e']
-const LIMITS = { sliceWrites: 3, cacheBytes: 1_500, flushBytes: 800 }
+const LIMITS = { sliceWrites: 3, cacheBytes: 1_500, flushBytes: 800, replayBytes: 1_500 }
 
 type Contents = Map<string, string>
 const slot = (store: string, key: string): string => `${store}/${key}`
@@ -177,10 +178,30 @@ class Run {
           value: value === null ? null : withTimestamp(timestamp, value),
         }))
       const checkpoint = { offset: asOffset(this.changelog.length), topicId }
-      const restored = this.state.applyRestored(store, writes, checkpoint)
-      await this.#settleUntil(restored)
+      await this.#restored(store, writes, checkpoint)
       this.state.markRestored(store, checkpoint)
     }
+  }
+
+  /** A part of it in the layers, as far as they may keep it; the rest straight to the database. */
+  async #restored(
+    store: string,
+    writes: readonly DatabaseWrite[],
+    checkpoint: Checkpoint,
+  ): Promise<void> {
+    const from = this.state.checkpoint(store)?.offset ?? 0
+    const kept = writes.slice(0, this.random(2 * writes.length + 1))
+    for (const [n, write] of kept.entries()) {
+      if (!this.state.canReplay) break
+      // Writes are fewer than the offsets they stand for: this is behind what was replayed.
+      this.state.replay(store, [write], { ...checkpoint, offset: asOffset(from + n) })
+    }
+    if (this.state.canReplay && kept.length === writes.length) {
+      this.state.replay(store, [], checkpoint)
+      return
+    }
+    await this.#settleUntil(this.state.flush())
+    await this.#settleUntil(this.state.applyRestored(store, writes, checkpoint))
   }
 
   async #settleUntil(done: Promise<void>): Promise<void> {

@@ -18,10 +18,20 @@ const PREFIX = Buffer.of(0, 0, 0, 0, 7)
 const SERDES = { key: textSerde(PREFIX), value: textSerde(PREFIX) }
 const clock = handClock()
 
-function open(disk: MemoryDisk): { state: TaskState; store: KeyValueStore<string, string> } {
+interface Opened {
+  readonly state: TaskState
+  readonly store: KeyValueStore<string, string>
+}
+
+function open(disk: MemoryDisk, replayBytes = Infinity): Opened {
   const stores = [{ name: 's', persistent: true, logged: true }]
   const databases = { database: memoryDatabase({ disk }), volatileDatabase: memoryDatabase() }
-  const state = new TaskState({ stores, ...databases, clock, limits: { sliceWrites: 2 } })
+  const state = new TaskState({
+    stores,
+    ...databases,
+    clock,
+    limits: { sliceWrites: 2, replayBytes },
+  })
   return { state, store: keyValueStore(state.store('s'), SERDES) }
 }
 
@@ -57,14 +67,19 @@ class World {
     }
   }
 
-  async restore(state: TaskState, changes: Partial<RestoreSource> = {}, signal?: AbortSignal) {
+  /** Runs a restore that may leave in the layers what is short. */
+  async replay(state: TaskState, changes: Partial<RestoreSource> = {}) {
+    return await this.restore(state, changes, { inLayers: true })
+  }
+
+  async restore(
+    state: TaskState,
+    changes: Partial<RestoreSource> = {},
+    options: { readonly signal?: AbortSignal; readonly inLayers?: boolean } = {},
+  ) {
     const onProgress = (progress: RestoreProgress): void => void this.progress.push(progress)
-    const common = { reader: this.log, clock, onProgress }
-    const sources = [this.source(state, changes)]
-    const [report] = await restoreStores(
-      sources,
-      signal === undefined ? common : { ...common, signal },
-    )
+    const common = { reader: this.log, clock, onProgress, ...options }
+    const [report] = await restoreStores([this.source(state, changes)], common)
     return report
   }
 }
@@ -142,7 +157,9 @@ describe('a restore', () => {
       if (world.progress.length === 2) abort.abort(new Error('stopped'))
     }
     world.progress = []
-    await expect(world.restore(first.state, {}, abort.signal)).rejects.toThrow('stopped')
+    await expect(world.restore(first.state, {}, { signal: abort.signal })).rejects.toThrow(
+      'stopped',
+    )
     expect(world.log.openCursors).toBe(0)
     world.log.beforeTake = () => undefined
     const second = open(disk)
@@ -168,6 +185,119 @@ describe('a restore', () => {
       code: 'MILLRACE_CHANGELOG_CORRUPT',
       place: 'app-s-changelog[0]@13',
     })
+  })
+})
+
+/** A disk that is `changes` behind the log, and what the store is with them. */
+async function behind(): Promise<{ world: World; disk: MemoryDisk }> {
+  const world = await worldWithHistory()
+  const disk = memoryDisk()
+  for (const [key, value] of world.disk.entries) disk.entries.set(key, value)
+  await world.work((store) => {
+    store.put('a', '3a', 300)
+    store.delete('c', 300)
+    for (const key of 'ijklmn') store.put(key, `3${key}`, 300)
+  })
+  await world.work((store) => store.delete('i', 400))
+  world.progress = []
+  return { world, disk }
+}
+
+const BEHIND: Record<string, unknown> = {
+  ...AFTER,
+  a: ['3a', 300],
+  ...Object.fromEntries('jklmn'.split('').map((key) => [key, [`3${key}`, 300]])),
+}
+delete BEHIND['c']
+
+describe('a replay into the layers', () => {
+  test('leaves database and checkpoint to the flush, and reads see it at once', async () => {
+    const { world, disk } = await behind()
+    const before = new Map(disk.entries)
+    const { state, store } = open(disk)
+    const report = await world.replay(state)
+    expect(report).toMatchObject({ fullBecause: undefined, from: 11, records: 9 })
+    expect(await contents(store)).toEqual(BEHIND)
+    expect([store.get('c'), store.get('i'), store.get('n')]).toEqual([undefined, undefined, '3n'])
+    expect(disk.entries).toEqual(before)
+    await state.flush()
+    expect(state.checkpoint('s')).toMatchObject({ offset: world.log.slots.length, leaderEpoch: 4 })
+    expect(state.unflushedBytes).toBe(0)
+    expect(await contents(open(disk).store)).toEqual(BEHIND)
+  })
+  test('that is killed before its flush is made again, with what was committed since', async () => {
+    const { world, disk } = await behind()
+    world.disk = disk
+    for (let life = 0; life < 3; life++) {
+      const { state, store } = open(disk)
+      expect(await world.replay(state)).toMatchObject({ from: 11, records: 9 + life })
+      store.put('z', `${life}`, 500)
+      for (const write of state.seal())
+        world.log.slots.push(changelogRecord(write, world.log.at, PREFIX))
+      state.commit(new Map([['s', { offset: asOffset(world.log.slots.length), topicId: 'id' }]]))
+      expect(await contents(store)).toEqual({ ...BEHIND, z: [`${life}`, 500] })
+    }
+    const { state, store } = open(disk)
+    await world.replay(state)
+    await state.flush()
+    expect(await contents(store)).toEqual({ ...BEHIND, z: ['2', 500] })
+    expect(await contents(open(disk).store)).toEqual({ ...BEHIND, z: ['2', 500] })
+  })
+  test.each([1, 500, 1_000])(
+    'that is longer than %i bytes is flushed, and the rest is written as it is read',
+    async (replayBytes) => {
+      const { world, disk } = await behind()
+      const { state, store } = open(disk, replayBytes)
+      await world.replay(state)
+      expect(state.unflushedBytes).toBe(0)
+      expect(state.checkpoint('s')?.offset).toBe(world.log.slots.length)
+      expect(await contents(store)).toEqual(BEHIND)
+      expect(await contents(open(disk).store)).toEqual(BEHIND)
+    },
+  )
+  test('does not count as congestion, and is flushed in its time', async () => {
+    const { world, disk } = await behind()
+    const { state } = open(disk)
+    await world.replay(state)
+    expect(state.unflushedBytes).toBeGreaterThan(1_000)
+    const stores = [{ name: 's', persistent: true, logged: true }]
+    const databases = { database: memoryDatabase({ disk }), volatileDatabase: memoryDatabase() }
+    const limits = { unflushedBytes: 100, flushBytes: 100 }
+    const tight = new TaskState({ stores, ...databases, clock, limits })
+    await world.replay(tight)
+    tight.flushIfDue()
+    await clock.yield()
+    expect([tight.isCongested, tight.checkpoint('s')?.offset]).toEqual([false, 11])
+    clock.advance(2_000)
+    tight.flushIfDue()
+    await tight.flush()
+    expect(tight.checkpoint('s')?.offset).toBe(world.log.slots.length)
+  })
+  test('is not made of a restore in full', async () => {
+    const world = await worldWithHistory()
+    const { state, store } = open(memoryDisk())
+    await world.replay(state)
+    expect([state.unflushedBytes, state.checkpoint('s')?.offset]).toEqual([0, 12])
+    expect(await contents(store)).toEqual(AFTER)
+  })
+  test('is forgotten where the log turns out to begin behind it', async () => {
+    const { world, disk } = await behind()
+    world.log.batchSize = 2
+    world.log.beforeTake = () => {
+      if (world.progress.length === 2) world.log.earliest = 16
+    }
+    const { state, store } = open(disk)
+    expect(await world.replay(state)).toMatchObject({ fullBecause: 'before-start', from: 16 })
+    expect(state.unflushedBytes).toBe(0)
+    expect(Object.keys(await contents(store))).toEqual('klmn'.split(''))
+    expect(await contents(open(disk).store)).toEqual(await contents(store))
+  })
+  test('is refused where the task has begun', async () => {
+    const { world, disk } = await behind()
+    const { state, store } = open(disk)
+    await world.replay(state)
+    store.put('a', '4a', 500)
+    await expect(world.replay(state)).rejects.toThrow(TypeError)
   })
 })
 

@@ -1,8 +1,11 @@
 /** What a store with times asks of its database, and what it writes there. */
 import { describe, expect, test } from 'vitest'
+import { asOffset, asPartition, asTopic } from '../../model/position.ts'
+import { LogRecord, NO_HEADERS } from '../../model/record.ts'
 import { joinWindowStore } from '../../state/join-window-store.ts'
+import { writeInt64 } from '../../state/keys.ts'
 import { TaskState } from '../../state/layers.ts'
-import { memoryDatabase } from '../../state/memory-database.ts'
+import { memoryDatabase, memoryDisk } from '../../state/memory-database.ts'
 import type { Database } from '../../state/store.ts'
 import { handClock, textSerde } from './fixtures.ts'
 
@@ -115,5 +118,48 @@ describe('a store with times', () => {
     expect(store.unflushedBytes).toBe(0)
     store.reopen()
     expect(store.rows.fetch('a', 0, 10_000)).toHaveLength(10)
+  })
+})
+
+describe('a replay of a store with times', () => {
+  test('finds the rows of a flush that was cut off at any place', async () => {
+    const record = (offset: number, timestamp: number): LogRecord => {
+      const key = Buffer.concat([Buffer.from('a'), Buffer.alloc(12)])
+      writeInt64(key, timestamp, 1)
+      key.writeInt32BE(1, 9)
+      const value = Buffer.from('x')
+      return new LogRecord(offset, timestamp, key, 0, key.length, value, 0, 1, NO_HEADERS)
+    }
+    const records = [record(0, 20), record(1, 45), record(2, 95)]
+    const from = { topic: asTopic('log'), partition: asPartition(0), keyPrefixLength: 0 }
+    for (let cut = 1; cut <= 5; cut++) {
+      const disk = memoryDisk()
+      let left = cut
+      const settle = async (): Promise<void> => {
+        if (left-- === 0) throw new Error('cut off')
+      }
+      const open = (database: Database): TaskState =>
+        new TaskState({
+          stores: [{ ...STORE, logged: true }],
+          database,
+          volatileDatabase: memoryDatabase(),
+          clock: handClock(),
+          limits: { sliceWrites: 1 },
+        })
+      const replay = (state: TaskState): void => {
+        const checkpoint = { offset: asOffset(3), topicId: 'id' }
+        state.replay('s', state.restoredWrites('s', records, from), checkpoint)
+        state.markRestored('s', checkpoint)
+      }
+      const first = open(memoryDatabase({ disk, settle }))
+      replay(first)
+      await first.flush().catch(() => undefined)
+      expect(disk.entries.size).toBeGreaterThan(0)
+      const second = open(memoryDatabase({ disk }))
+      replay(second)
+      const serdes = { key: textSerde(), value: textSerde() }
+      const rows = joinWindowStore(second.store('s'), SPEC, serdes)
+      expect(rows.fetch('a', 0, 100), `after ${cut} slices`).toHaveLength(3)
+    }
   })
 })

@@ -32,7 +32,7 @@ const SPECS = KINDS.map((kind) => ({ kind, name: kind, persistent: true, logged:
 const TAIL_BYTES = { window: 12, 'join-window': 12, session: 16 }
 // Some begin with another one, and go on as its times could.
 const KEYS = ['', 'a', `a${'\0'.repeat(8)}`, 'ab', 'b']
-const LIMITS = { sliceWrites: 3, cacheBytes: 3_000, flushBytes: 3_000 }
+const LIMITS = { sliceWrites: 3, cacheBytes: 3_000, flushBytes: 3_000, replayBytes: 3_000 }
 
 interface Entry {
   readonly key: string
@@ -283,7 +283,8 @@ class Run {
         earliest: () => Promise.resolve(asOffset(log.earliest)),
         keyPrefixLength: PREFIX.length,
       }
-      await this.settled(restoreStores([source], { reader: log, clock: this.clock }))
+      const inLayers = this.pick([true, false])
+      await this.settled(restoreStores([source], { reader: log, clock: this.clock, inLayers }))
     }
   }
 
