@@ -1,10 +1,18 @@
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './test/longest-first.ts'
 
+/**
+ * Files whose subjects keep no state of their own and start hardly any program: they share workers,
+ * which saves each of them a start, and loading the same modules again.
+ */
+const SHARING = [
+  'test/{model,processors,serdes,testing,topology,transport/kafka}/**/*.test.ts',
+  'test/{runtime,state}/!(directory|kill|rebalance).test.ts',
+]
+const NEVER = ['test/kafka/**', 'node_modules/**', 'dist/**']
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/kafka/**', 'node_modules/**', 'dist/**'],
     environment: 'node',
     pool: 'forks',
     // All cores: much of the time is spent waiting for children, disks and sockets.
@@ -14,6 +22,20 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     globalSetup: ['test/compile-ahead.ts'],
     env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/compiled` },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ['test/**/*.test.ts'],
+          exclude: [...NEVER, ...SHARING],
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'sharing', include: SHARING, exclude: NEVER, isolate: false },
+      },
+    ],
   },
   resolve: { conditions: ['millrace-source'] },
   ssr: { resolve: { conditions: ['millrace-source'] } },

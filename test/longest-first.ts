@@ -45,8 +45,9 @@ const SECONDS: ReadonlyMap<string, number> = new Map([
 /** The order of `npm test`. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const others = await super.sort(files)
-    return others.toSorted((a, b) => secondsOf(b) - secondsOf(a))
+    // Those that share workers are the last of these, project by project, or they could not share.
+    const sorted = await super.sort(files)
+    return sorted.toSorted((a, b) => secondsOf(b) - secondsOf(a))
   }
 }
 
