@@ -108,6 +108,8 @@ describe.concurrent('several commands over one log', () => {
       await runs[held]?.ended
       runs[held] = start(args, folder.path)
     }
+    // One that was only just started does not yet listen for signals.
+    await Promise.all(runs.map((each) => each.says(/the app is running/)))
     for (const { child } of runs) child.kill('SIGTERM')
     for (const { ended } of runs) expect(await ended).toMatchObject({ code: 0 })
   })

@@ -20,37 +20,41 @@ afterAll(() => rm(root, { recursive: true, force: true }))
 
 const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 20))
 
-it(`a log that is killed ${KILLS} times while it is compacted, cut and deleted from has the last record of each key and no other state (seed ${seed})`, async () => {
-  const random = new SeededRandom(seed)
-  const folder = join(root, 'log')
-  let acknowledged = 0
-  let deleted = 0
-  let rewritten = 0
-  for (let kill = 0; kill < KILLS; kill += 1) {
-    for (const line of await liveAndDie(folder, random.next() * LONGEST_LIFE_MS)) {
-      const [what, number] = line.split(' ')
-      if (what === 'committed') acknowledged = Number(number)
-      if (what === 'deleted') deleted = Math.max(deleted, Number(number))
+it(
+  `a log that is killed ${KILLS} times while it is compacted, cut and deleted from has the last record of each key and no other state (seed ${seed})`,
+  { timeout: KILLS * 5_000 },
+  async () => {
+    const random = new SeededRandom(seed)
+    const folder = join(root, 'log')
+    let acknowledged = 0
+    let deleted = 0
+    let rewritten = 0
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      for (const line of await liveAndDie(folder, random.next() * LONGEST_LIFE_MS)) {
+        const [what, number] = line.split(' ')
+        if (what === 'committed') acknowledged = Number(number)
+        if (what === 'deleted') deleted = Math.max(deleted, Number(number))
+      }
+      await using log = await openEmbeddedLog({ folder, clock: systemClock(), ...RESTLESS })
+      if ((await log.admin.describeTopics([HISTORY.topic])).length === 0) continue
+      const place = `after kill ${kill} of seed ${seed}`
+      const [committed] = await log.admin.committedOffsets(GROUP, [TABLE])
+      const last = committed?.offset ?? 0
+      expect(last, place).toBeGreaterThanOrEqual(acknowledged)
+      expect(await stateOf(log), place).toEqual(stateAfter(last))
+      const history = await read(log, HISTORY)
+      const numbers = history.map(({ value }) => Number(value))
+      expect(numbers, place).toEqual(numbers.map((_, index) => last - numbers.length + 1 + index))
+      const [start = 0] = await log.admin.offsets([HISTORY], 'earliest', 'read_committed')
+      expect(start, place).toBeGreaterThanOrEqual(deleted)
+      const names = await readdir(join(folder, 'topics', TABLE.topic, '0'))
+      rewritten += names.filter((name) => name.includes('-')).length
     }
-    await using log = await openEmbeddedLog({ folder, clock: systemClock(), ...RESTLESS })
-    if ((await log.admin.describeTopics([HISTORY.topic])).length === 0) continue
-    const place = `after kill ${kill} of seed ${seed}`
-    const [committed] = await log.admin.committedOffsets(GROUP, [TABLE])
-    const last = committed?.offset ?? 0
-    expect(last, place).toBeGreaterThanOrEqual(acknowledged)
-    expect(await stateOf(log), place).toEqual(stateAfter(last))
-    const history = await read(log, HISTORY)
-    const numbers = history.map(({ value }) => Number(value))
-    expect(numbers, place).toEqual(numbers.map((_, index) => last - numbers.length + 1 + index))
-    const [start = 0] = await log.admin.offsets([HISTORY], 'earliest', 'read_committed')
-    expect(start, place).toBeGreaterThanOrEqual(deleted)
-    const names = await readdir(join(folder, 'topics', TABLE.topic, '0'))
-    rewritten += names.filter((name) => name.includes('-')).length
-  }
-  // The rounds would prove nothing if no writer had come to write, or no cleaner to clean.
-  expect(acknowledged).toBeGreaterThan(KILLS)
-  expect(rewritten).toBeGreaterThan(KILLS / 5)
-})
+    // The rounds would prove nothing if no writer had come to write, or no cleaner to clean.
+    expect(acknowledged).toBeGreaterThan(KILLS)
+    expect(rewritten).toBeGreaterThan(KILLS / 5)
+  },
+)
 
 async function stateOf(log: Transport): Promise<ReadonlyMap<string, string>> {
   const state = new Map<string, string>()

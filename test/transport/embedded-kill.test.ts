@@ -24,6 +24,7 @@ const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2
 for (const lane of [1, 2]) {
   it.concurrent(
     `a log whose writer is killed ${KILLS_PER_LOG} times has every acknowledged transaction whole and none half (lane ${lane}, seed ${seed})`,
+    { timeout: KILLS_PER_LOG * 5_000 },
     async () => {
       const random = randomFrom(seed + lane)
       const folder = join(root, `lane-${lane}`)
