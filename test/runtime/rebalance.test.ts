@@ -97,7 +97,7 @@ test(
         await bench.produce('left', records('l'), PARTITIONS)
         await bench.produce('right', records('r'), PARTITIONS)
         rounds += 1
-        await sleep(clock, 20)
+        await sleep(clock, 40)
       }
     })()
 
