@@ -63,8 +63,8 @@ export interface ChunkSource {
 
 /** The records of the chunks from `fromIndex` on, in order. */
 export async function* chunkRecords(source: ChunkSource): AsyncGenerator<ChunkRecord> {
-  const { file, video, fromIndex, signal } = source
-  const digests = new StreamDigests(video.stream, file, source.clock)
+  const { file, video, clock, fromIndex, signal } = source
+  await using digests = new StreamDigests({ stream: video.stream, file, clock })
   const maker = new RecordMaker(source)
   let held: HeldSlice | undefined
   const times = video.openTimes()

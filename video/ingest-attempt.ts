@@ -148,7 +148,7 @@ async function writeFrom(
 async function compareWhole(options: AttemptOptions, row: VideoState): Promise<void> {
   const { file, source, clock, signal } = options
   const { stream } = file.video
-  const digests = new StreamDigests(stream, source, clock)
+  await using digests = new StreamDigests({ stream, file: source, clock })
   for await (const slice of slices({ stream, times: null }, row.chunkBytes)) {
     signal?.throwIfAborted()
     await digests.update(slice.bytes)

@@ -30,7 +30,9 @@ export async function* slices(
   { stream, times }: { readonly stream: VideoSource; readonly times: SliceTimes | null },
   chunkBytes: number,
 ): AsyncGenerator<Slice> {
-  const buffers = [0, 1].map(() => Buffer.allocUnsafeSlow(Math.min(chunkBytes, stream.sizeBytes)))
+  // Shared memory, so that a thread that hashes a slice needs no copy of it.
+  const bufferBytes = Math.min(chunkBytes, stream.sizeBytes)
+  const buffers = [0, 1].map(() => Buffer.from(new SharedArrayBuffer(bufferBytes)))
   for (let index = 0; index < sliceCount(stream.sizeBytes, chunkBytes); index += 1) {
     const offset = index * chunkBytes
     const end = Math.min(offset + chunkBytes, stream.sizeBytes)
