@@ -28,7 +28,7 @@ export function byReference<K, V>(declaration: {
           return
         }
         const reference: Reference<V> = referenceTo(at, at.record, bytes)
-        payloads.keep(reference, bytes)
+        payloads.keep(reference, bytes, at.lease)
         forward(record.withValue<Reference<V>>(reference))
       }
     },

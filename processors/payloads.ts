@@ -22,10 +22,19 @@ export interface Reference<T = unknown> {
 /** What a stream's values are once references are resolved. */
 export type Dereferenced<V> = V extends Reference<infer T> ? T : V
 
+/** Says how long bytes must stay as they are: until everybody who holds them has let go. */
+export interface Lease {
+  hold(): void
+  /** To be called once for each hold; the bytes may be overwritten after the last one. */
+  letGo(): void
+  /** The bytes went where nobody counts: from now on they stay as they are. */
+  giveUp(): void
+}
+
 /** The bytes behind references, shared by all tasks of a process. */
 export interface Payloads {
-  /** Keeps a value that was just read. The buffer may be a view; it is kept as it is. */
-  keep(reference: Reference, bytes: Buffer): void
+  /** Keeps a value that was just read. The buffer may be a view; it is kept as it is, and `lease` held as long. */
+  keep(reference: Reference, bytes: Buffer, lease?: Lease): void
   /** The value's bytes, if they are still at hand. */
   peek(reference: Reference): Buffer | undefined
   /** The value's bytes, re-read where necessary. Rejects with MILLRACE_REFERENCE_GONE where the log does not hold that very record any more. */

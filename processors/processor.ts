@@ -18,7 +18,7 @@ import type {
   WindowStoreSpec,
 } from '../state/store.ts'
 import type { OpenSerde, Serde } from '../serdes/serde.ts'
-import type { Payloads } from './payloads.ts'
+import type { Lease, Payloads } from './payloads.ts'
 
 /** An operator before it runs. */
 export interface ProcessorSpec<K, V, KOut, VOut> {
@@ -144,6 +144,8 @@ export interface SourceRecord {
   readonly partition: Partition
   readonly leaderEpoch: number
   readonly record: LogRecord
+  /** Of the record's bytes, where they may be used again: only for steps that hold it as long as they need them. */
+  readonly lease?: Lease | undefined
 }
 
 /** A record that cannot be processed, as the source topic carried it, and why. */

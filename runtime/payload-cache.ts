@@ -7,7 +7,7 @@
 import { crc32c } from '../model/crc32c.ts'
 import { MillraceError } from '../model/errors.ts'
 import { asOffset, asPartition, describePosition, type Topic } from '../model/position.ts'
-import type { Payloads, Reference } from '../processors/payloads.ts'
+import type { Lease, Payloads, Reference } from '../processors/payloads.ts'
 import type { FoundRecord, Reader } from '../transport/transport.ts'
 import { untilAborted } from '../model/until-aborted.ts'
 
@@ -17,12 +17,17 @@ export interface PayloadCacheLimits {
   readonly maxBytes: number
 }
 
+interface Kept {
+  readonly bytes: Buffer
+  readonly lease: Lease | undefined
+}
+
 /** The Payloads of one process. */
 export class PayloadCache implements Payloads {
   readonly #reader: Reader
   readonly #maxBytes: number
   /** A Map keeps insertion order: the first entry is the one used longest ago. */
-  readonly #kept = new Map<string, Buffer>()
+  readonly #kept = new Map<string, Kept>()
   readonly #reading = new Map<string, Promise<Buffer>>()
   readonly #topics = new Map<string, Topic>()
   #bytes = 0
@@ -37,25 +42,29 @@ export class PayloadCache implements Payloads {
     this.#topics.set(topicId, topic)
   }
 
-  keep(reference: Reference, bytes: Buffer): void {
+  keep(reference: Reference, bytes: Buffer, lease?: Lease): void {
     const key = keyOf(reference)
     if (bytes.length > this.#maxBytes || this.#kept.has(key)) return
-    this.#kept.set(key, bytes)
+    lease?.hold()
+    this.#kept.set(key, { bytes, lease })
     this.#bytes += bytes.length
     for (const [oldest, value] of this.#kept) {
       if (this.#bytes <= this.#maxBytes) break
       this.#kept.delete(oldest)
-      this.#bytes -= value.length
+      this.#bytes -= value.bytes.length
+      value.lease?.letGo()
     }
   }
 
   peek(reference: Reference): Buffer | undefined {
     const key = keyOf(reference)
-    const bytes = this.#kept.get(key)
-    if (bytes === undefined) return undefined
+    const kept = this.#kept.get(key)
+    if (kept === undefined) return undefined
     this.#kept.delete(key)
-    this.#kept.set(key, bytes)
-    return bytes
+    this.#kept.set(key, kept)
+    // Whoever asked may keep what is answered, and says nothing.
+    kept.lease?.giveUp()
+    return kept.bytes
   }
 
   async read(reference: Reference, signal: AbortSignal): Promise<Buffer> {

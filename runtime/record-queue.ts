@@ -6,13 +6,13 @@
  */
 import type { Clock } from '../model/clock.ts'
 import { asError, isMillraceError } from '../model/errors.ts'
-import type { LogRecord } from '../model/record.ts'
-import { StreamRecord } from '../model/record.ts'
+import { StreamRecord, type Headers, type LogRecord } from '../model/record.ts'
 import { asOffset, describePosition, type Offset } from '../model/position.ts'
 import { SchemaPending, type OpenSerde } from '../serdes/serde.ts'
 import type { TimestampExtractor } from '../topology/graph.ts'
 import { topicMadeAnew } from '../transport/log-errors.ts'
 import type { Cursor, FetchedBatch } from '../transport/transport.ts'
+import { BatchLease } from './batch-lease.ts'
 import { unreadableRecord } from './failure.ts'
 
 /** How the records of one source are read. */
@@ -43,6 +43,8 @@ export class RecordQueue {
   readonly #reading: SourceReading
   readonly #events: QueueEvents
   #records: readonly LogRecord[] = NO_RECORDS
+  /** Of the batch at hand, where its values are taken by reference. */
+  #lease: BatchLease | undefined
   #index = 0
   #nextOffset: number
   #leaderEpoch = -1
@@ -82,6 +84,8 @@ export class RecordQueue {
         if (this.#isWaiting()) return false
         this.#index += 1
       }
+      this.#lease?.letGo()
+      this.#lease = undefined
       const batch = this.cursor.take()
       if (batch === undefined) return false
       if (this.cursor.topicId !== this.#topicId) throw topicMadeAnew(this.cursor)
@@ -97,6 +101,11 @@ export class RecordQueue {
   /** The head as it lies in the log. */
   get headRecord(): LogRecord {
     return this.#headRecord as LogRecord
+  }
+
+  /** Of the bytes of the head, where they may be used again. Who looks at the head without holding it gives it up. */
+  get lease(): BatchLease | undefined {
+    return this.#lease
   }
 
   get leaderEpoch(): number {
@@ -127,6 +136,7 @@ export class RecordQueue {
 
   #begin(batch: FetchedBatch): void {
     this.#records = batch.records
+    if (this.#reading.value === undefined) this.#lease = new BatchLease(batch)
     this.#index = 0
     this.#nextOffset = batch.nextOffset
     this.#leaderEpoch = batch.leaderEpoch
@@ -139,16 +149,14 @@ export class RecordQueue {
   #makeHead(record: LogRecord): boolean {
     try {
       if (this.#schemaWait === 'arrived') this.#takeSchema()
-      const { key, value, timestamp } = this.#reading
+      const { value, timestamp } = this.#reading
       const head = new StreamRecord<unknown, unknown>(
-        record.keyEnd < 0
-          ? null
-          : key.deserialize(record.keyBuffer, record.keyStart, record.keyEnd),
+        record.keyEnd < 0 ? null : this.#keyOf(record),
         record.valueEnd < 0 || value === undefined
           ? null
           : value.deserialize(record.valueBuffer, record.valueStart, record.valueEnd),
         record.timestamp,
-        record.headers,
+        this.#lease === undefined ? record.headers : copied(record.headers),
       )
       this.#head = timestamp === undefined ? head : this.#extract(head, record, timestamp)
       if (!(this.#head.timestamp >= 0)) return this.#refuseTimestamp(this.#head.timestamp, record)
@@ -158,8 +166,12 @@ export class RecordQueue {
     } catch (error) {
       this.#head = undefined
       if (isNotTheRecords(error)) throw error
-      if (error instanceof SchemaPending) this.#awaitSchema(error)
-      else this.#events.onUnreadable(unreadableRecord(error, this.#placeOf(record)), record, this)
+      if (error instanceof SchemaPending) {
+        this.#awaitSchema(error)
+        return false
+      }
+      this.#lease?.giveUp()
+      this.#events.onUnreadable(unreadableRecord(error, this.#placeOf(record)), record, this)
       return false
     }
   }
@@ -194,6 +206,14 @@ export class RecordQueue {
     return new StreamRecord(head.key, head.value, timestamp, head.headers)
   }
 
+  /** A key may be a view of what it is read from. */
+  #keyOf({ keyBuffer, keyStart, keyEnd }: LogRecord): unknown {
+    const { key } = this.#reading
+    if (this.#lease === undefined) return key.deserialize(keyBuffer, keyStart, keyEnd)
+    const bytes = Buffer.from(keyBuffer.subarray(keyStart, keyEnd))
+    return key.deserialize(bytes, 0, bytes.length)
+  }
+
   #takeSchema(): void {
     const error = this.#schemaError
     this.#schemaWait = 'none'
@@ -215,6 +235,14 @@ export class RecordQueue {
     const { topic, partition } = this.cursor
     return describePosition({ topic, partition, offset: asOffset(record.offset) })
   }
+}
+
+function copied(headers: Headers): Headers {
+  if (headers.length === 0) return headers
+  return headers.map(({ key, value }) => ({
+    key,
+    value: value === null ? null : Buffer.from(value),
+  }))
 }
 
 /** A registry that refuses us or cannot be reached says nothing about the record: a policy that leaves records out must not see it. */

@@ -93,12 +93,20 @@ export class Task {
     this.#onWork()
   }
 
-  /** The record being processed; undefined inside an event. */
+  /** The record being processed; undefined inside an event. Its bytes stay as they are, for who asks may keep them. */
   source(): SourceRecord | undefined {
+    const source = this.leasedSource()
+    source?.lease?.giveUp()
+    return source
+  }
+
+  /** The same for a step that keeps its bytes only while it holds the lease. */
+  leasedSource(): SourceRecord | undefined {
     const queue = this.#current
     if (queue === undefined) return undefined
     const { topic, topicId, partition } = queue.cursor
-    return { topic, topicId, partition, leaderEpoch: queue.leaderEpoch, record: queue.headRecord }
+    const { leaderEpoch, headRecord: record, lease } = queue
+    return { topic, topicId, partition, leaderEpoch, record, lease }
   }
 
   /** The place of the record being processed, or what the running event is about. */

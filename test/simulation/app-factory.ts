@@ -7,6 +7,7 @@ import type { Registry } from '../../serdes/registry.ts'
 import type { SeededRandom } from '../../testing/seeded-random.ts'
 import { topology } from '../../topology/builder.ts'
 import type { Topology } from '../../topology/graph.ts'
+import { overwriting } from '../overwritten-batches.ts'
 import { ByteBounds } from './byte-bounds.ts'
 import type { Fates } from './fates.ts'
 import type { ShareStart } from './fleet.ts'
@@ -71,7 +72,9 @@ export class AppFactory {
     const limits = limitsOf(fates.of(`${name} limits`))
     const bounds = new ByteBounds(largestBatchBytes)
     this.#bounds.set(process, bounds)
-    const transport = bounds.watch(planted.transport?.(process.transport) ?? process.transport)
+    // A batch that is read after it was given back shows as a wrong output.
+    const connection = overwriting(process.transport)
+    const transport = bounds.watch(planted.transport?.(connection) ?? connection)
     const right = guarantee === 'exactly-once' ? EXACTLY_ONCE : AT_LEAST_ONCE
     const commit = planted.commit?.(transport) ?? right
     return streams(this.topology({ clock, random: fates.of(`${name} services`) }), {

@@ -24,6 +24,7 @@ import {
 import { ENRICHED_TOPIC, JOINED_TOPIC, RAW_TOPIC, videoTopics } from '../../video/topics.ts'
 import type { Clip } from '../../video/clip.ts'
 import { cutsOf, listShots } from '../../video/shot-list.ts'
+import { overwriting } from '../overwritten-batches.ts'
 import { openWorld, type LogWorld } from './log-world.ts'
 
 /** Small, so that a clip of 2 MB has many and its shots straddle them. */
@@ -72,7 +73,14 @@ export function appOn(
   options: Partial<StreamsOptions> = {},
 ): StreamsApp {
   const state = { kind: 'folder', folder: path.join(folder, 'state') } as const
-  return streams(topology, { transport, registry, clock, state, ...options })
+  // A batch that is read after it was given back shows as a wrong output.
+  return streams(topology, {
+    transport: overwriting(transport),
+    registry,
+    clock,
+    state,
+    ...options,
+  })
 }
 
 /** Runs a pipeline until nothing is left to do. Rejects with what it fails of. Gives the counters by name. */
