@@ -7,7 +7,7 @@ import { LentBuffers } from '../../serdes/lent-buffers.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
 import { handClock } from '../../testing/hand-clock.ts'
 import { memoryLog } from '../../transport/memory/memory-log.ts'
-import type { Producer, Transport } from '../../transport/transport.ts'
+import type { Producer } from '../../transport/transport.ts'
 import type { ChunkRecord } from '../../video/chunk-records.ts'
 import { writeChunks } from '../../video/ingest-writer.ts'
 import { VideoState } from '../../video/schemas.ts'
@@ -73,11 +73,25 @@ class Tap {
   }
 }
 
-async function openLog(clock: Clock): Promise<Transport> {
+/** A log with both topics, a producer that may begin, and chunks that come when they are let. */
+async function openIngest() {
+  const clock = handClock()
   const log = memoryLog({ clock })
   const topics = [RAW.topic, VIDEOS.topic].map((topic) => ({ topic, partitions: 1 }))
   await log.admin.createTopics(topics)
-  return log
+  const producer = log.openProducer({ transactionalId: 'v' })
+  await producer.init()
+  const committed: number[] = []
+  return {
+    clock,
+    producer,
+    tap: new Tap(),
+    committed,
+    [Symbol.asyncDispose]: async (): Promise<void> => {
+      await using _log = log
+      await producer[Symbol.asyncDispose]()
+    },
+  }
 }
 
 /** Rows that were committed, by how many chunks they count. */
@@ -105,12 +119,8 @@ async function writing(
 
 describe('the transactions of an ingest', () => {
   test('end at their bytes where chunks come fast, and at the end', async () => {
-    const clock = handClock()
-    await using log = await openLog(clock)
-    await using producer = log.openProducer({ transactionalId: 'v' })
-    await producer.init()
-    const committed: number[] = []
-    const tap = new Tap()
+    await using opened = await openIngest()
+    const { clock, producer, tap, committed } = opened
     tap.release(10)
     const row = await writing(tap.chunks(), producer, { clock, committed })
     expect(committed).toEqual([8, 10])
@@ -118,12 +128,8 @@ describe('the transactions of an ingest', () => {
   })
 
   test('end after a time where chunks come slowly, and none is open while nothing comes', async () => {
-    const clock = handClock()
-    await using log = await openLog(clock)
-    await using producer = log.openProducer({ transactionalId: 'v' })
-    await producer.init()
-    const committed: number[] = []
-    const tap = new Tap()
+    await using opened = await openIngest()
+    const { clock, producer, tap, committed } = opened
     const done = writing(tap.chunks(), producer, { clock, committed })
     await clock.advance(10_000)
     expect(committed).toEqual([])
@@ -142,10 +148,8 @@ describe('the transactions of an ingest', () => {
   })
 
   test('have one group under way while the one before it is not acknowledged, and no more', async () => {
-    const clock = handClock()
-    await using log = await openLog(clock)
-    await using producer = log.openProducer({ transactionalId: 'v' })
-    await producer.init()
+    await using opened = await openIngest()
+    const { clock, producer, tap, committed } = opened
     const sent: string[] = []
     const acknowledged = Promise.withResolvers<void>()
     const slow: Producer = {
@@ -166,9 +170,7 @@ describe('the transactions of an ingest', () => {
       abort: () => producer.abort(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
-    const tap = new Tap()
     tap.release(10)
-    const committed: number[] = []
     const done = writing(tap.chunks(), slow, { clock, committed })
     await clock.rest()
     expect(sent).toEqual(['0', '1'])

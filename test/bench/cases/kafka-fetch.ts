@@ -4,10 +4,17 @@
  * topic, which is filled once; a broker has it in the page cache.
  */
 import type { BenchCase, BenchPlace, BenchVariant } from '../bench-case.ts'
-import { absent, assertMoved, hereOrWhy, installed, workOf } from '../kafka/compared.ts'
+import {
+  absent,
+  amountOf,
+  assertMoved,
+  clientsCase,
+  hereOrWhy,
+  installed,
+  workOf,
+} from '../kafka/compared.ts'
 import { consumerPerformance, javaTools } from '../kafka/java-tools.ts'
 import {
-  CHILD_DEADLINE_MS,
   describedTopic,
   loadOf,
   openBench,
@@ -58,17 +65,10 @@ function peerVariant(
 }
 
 function fetchCase(shape: LoadShape): BenchCase {
-  const unit = shape.valueBytes < 1024 ? 'records' : 'bytes'
   const of = (peer: Peer): BenchVariant =>
     peerVariant(peer.name, shape, async (load) => await installed(peer, load))
-  return {
-    name: `kafka-fetch-${shape.name}`,
-    summary: `values of ${shape.name} from a Kafka broker, read_committed, by several clients`,
-    unit,
-    compares: true,
-    comparedWith: 'ours',
-    needsBroker: true,
-    childDeadlineMs: CHILD_DEADLINE_MS,
+  return clientsCase('kafka-fetch', shape, {
+    summary: 'from a Kafka broker, read_committed',
     variants: [
       {
         name: 'millrace',
@@ -79,7 +79,7 @@ function fetchCase(shape: LoadShape): BenchCase {
           await measure(async () => {
             const done = await fetchAll(log, load)
             assertMoved(done, load)
-            return { amount: unit === 'records' ? done.records : done.bytes }
+            return { amount: amountOf(done, load) }
           })
         },
       },
@@ -91,7 +91,7 @@ function fetchCase(shape: LoadShape): BenchCase {
         return typeof tools === 'string' ? tools : await consumerPerformance(load, folder)
       }),
     ],
-  }
+  })
 }
 
 /** One case for each size of values. */

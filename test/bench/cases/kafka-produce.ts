@@ -3,10 +3,17 @@
  * linger alike, one topic of one partition for each run.
  */
 import type { BenchCase } from '../bench-case.ts'
-import { assertMoved, hereOrWhy, producing, producingBy, type LoadFor } from '../kafka/compared.ts'
+import {
+  amountOf,
+  assertMoved,
+  clientsCase,
+  hereOrWhy,
+  producing,
+  producingBy,
+  type LoadFor,
+} from '../kafka/compared.ts'
 import { javaTools, producerPerformance } from '../kafka/java-tools.ts'
 import {
-  CHILD_DEADLINE_MS,
   deleteTopic,
   loadOf,
   openBench,
@@ -20,15 +27,8 @@ import { FRANZ_GO, KAFKAJS, LIBRDKAFKA } from '../kafka/peers.ts'
 
 function produceCase(shape: LoadShape): BenchCase {
   const loadFor: LoadFor = (place, topic) => loadOf(shape, place, { mode: 'produce', topic })
-  const unit = shape.valueBytes < 1024 ? 'records' : 'bytes'
-  return {
-    name: `kafka-produce-${shape.name}`,
-    summary: `values of ${shape.name} to a Kafka broker, idempotent, acks=all, by several clients`,
-    unit,
-    compares: true,
-    comparedWith: 'ours',
-    needsBroker: true,
-    childDeadlineMs: CHILD_DEADLINE_MS,
+  return clientsCase('kafka-produce', shape, {
+    summary: 'to a Kafka broker, idempotent, acks=all',
     variants: [
       {
         name: 'millrace',
@@ -38,7 +38,7 @@ function produceCase(shape: LoadShape): BenchCase {
           await measure(async () => {
             const done = await produceAll(log, load)
             assertMoved(done, load)
-            return { amount: unit === 'records' ? done.records : done.bytes }
+            return { amount: amountOf(done, load) }
           })
           if ((await recordsIn(log, load.topic)) !== load.records) throw new Error('some are lost')
           await deleteTopic(log, load.topic)
@@ -52,7 +52,7 @@ function produceCase(shape: LoadShape): BenchCase {
         return typeof tools === 'string' ? tools : await producerPerformance(load)
       }),
     ],
-  }
+  })
 }
 
 /** One case for each size of values. */

@@ -1,12 +1,38 @@
 /** The variants of a case on Kafka: ours in the measured process, each peer in one of its own. */
-import type { BenchPlace, BenchVariant, BenchWork } from '../bench-case.ts'
-import { deleteTopic, openBench, recordsIn, withTopic, type Load } from './load.ts'
+import type { BenchCase, BenchPlace, BenchVariant, BenchWork } from '../bench-case.ts'
+import {
+  CHILD_DEADLINE_MS,
+  deleteTopic,
+  openBench,
+  recordsIn,
+  withTopic,
+  type Load,
+  type LoadShape,
+} from './load.ts'
 import type { Moved } from './ours.ts'
 import { runPeer, type PeerRun } from './peer-process.ts'
 import type { Peer } from './peers.ts'
 
 /** What a variant works on: the load of a run, whose topic exists. */
 export type LoadFor = (place: BenchPlace, topic: string) => Load
+
+/** A case in which several clients do the same with values of one size. */
+export function clientsCase(
+  name: string,
+  shape: LoadShape,
+  { summary, variants }: Pick<BenchCase, 'summary' | 'variants'>,
+): BenchCase {
+  return {
+    name: `${name}-${shape.name}`,
+    summary: `values of ${shape.name} ${summary}, by several clients`,
+    unit: unitOf(shape),
+    compares: true,
+    comparedWith: 'ours',
+    needsBroker: true,
+    childDeadlineMs: CHILD_DEADLINE_MS,
+    variants,
+  }
+}
 
 /** A peer as a variant that produces into a topic of its own. */
 export function producing(peer: Peer, loadFor: LoadFor): BenchVariant {
@@ -62,8 +88,18 @@ export function assertMoved({ records, bytes }: Moved, load: Load): void {
 }
 
 /** The figures of a run elsewhere, in what the case counts. */
-export function workOf(done: PeerRun, { valueBytes }: Load): BenchWork {
-  return { amount: valueBytes < 1024 ? done.records : done.bytes, ...done.cost }
+export function workOf(done: PeerRun, load: Load): BenchWork {
+  return { amount: amountOf(done, load), ...done.cost }
+}
+
+/** What was moved, in what the case counts. */
+export function amountOf(done: Moved, { valueBytes }: Load): number {
+  return done[unitOf({ valueBytes })]
+}
+
+/** Small values are counted, of large ones the bytes. */
+function unitOf({ valueBytes }: Pick<LoadShape, 'valueBytes'>): 'records' | 'bytes' {
+  return valueBytes < 1024 ? 'records' : 'bytes'
 }
 
 /** What stands in a table for a client that cannot be had. */
