@@ -6,15 +6,19 @@
  * An ingest that goes on where an earlier one stopped reads the file from its beginning all the same:
  * a hash cannot be continued from the middle, and the bytes that are in the log already are compared
  * on the way.
+ *
+ * A slice is read to where it stays: into the buffer of its record's value, behind room for the facts
+ * that stand before it. It is the last field of a chunk, so nothing of it is ever moved.
  */
 import type { Clock } from '../model/clock.ts'
 import { crc32c, crc32cOfJoined } from '../model/crc32c.ts'
 import type { OpenSerde, Room } from '../serdes/serde.ts'
+import { MAX_VARINT_BYTES, varintBytes, writeVarint } from '../transport/varint.ts'
 import { StreamDigests, type Digests } from './digests.ts'
 import { timeFacts, type TimeFacts } from './ingest-plan.ts'
 import type { ProbedVideo } from './probe.ts'
 import type { Chunk, ChunkKey } from './schemas.ts'
-import { slices, type Slice } from './slicer.ts'
+import { sharedBuffer, slices, twoInTurn, type Slice, type SliceBuffers } from './slicer.ts'
 import type { VideoFile } from './video-file.ts'
 
 /** A chunk as it goes into the log, and how far its video is with it. */
@@ -49,7 +53,7 @@ export interface ChunkSource {
   readonly chunkBytes: number
   readonly keys: OpenSerde<ChunkKey>
   readonly chunks: OpenSerde<Chunk>
-  /** Where the records' values are written. */
+  /** Gives the buffers of large values, each with its memory for itself. */
   readonly room: Room
   readonly clock: Clock
   /** The first slice that makes a record; those before it are handed to `verify`. */
@@ -68,7 +72,8 @@ export async function* chunkRecords(source: ChunkSource): AsyncGenerator<ChunkRe
   const maker = new RecordMaker(source)
   let held: HeldSlice | undefined
   const times = video.openTimes()
-  for await (const slice of slices({ stream: video.stream, times }, source.chunkBytes)) {
+  const buffers = buffersOf(source)
+  for await (const slice of slices({ stream: video.stream, times, buffers }, source.chunkBytes)) {
     signal?.throwIfAborted()
     const sliceCrc32c = await digests.update(slice.bytes)
     const { prefixCrc32c } = digests
@@ -101,23 +106,21 @@ class RecordMaker {
 
   /** With what is known of the whole video it is the last chunk. */
   make({ slice, sliceCrc32c, prefixCrc32c }: HeldSlice, whole?: WholeVideo): ChunkRecord {
-    const { videoId, video, keys, chunks, room, clock } = this.#source
+    const { videoId, video, keys, chunks, clock } = this.#source
     const { index, offset, bytes, times } = slice
     this.#lastTimestamp = Math.max(this.#lastTimestamp, clock.now())
-    const value = chunks.serialize(
-      {
-        videoId,
-        offset,
-        index,
-        last: whole !== undefined,
-        startUs: times?.startUs ?? null,
-        endUs: times?.endUs ?? null,
-        container: video.container,
-        crc32c: sliceCrc32c,
-        bytes,
-      },
-      room,
-    )
+    const withoutBytes = chunks.serialize({
+      videoId,
+      offset,
+      index,
+      last: whole !== undefined,
+      startUs: times?.startUs ?? null,
+      endUs: times?.endUs ?? null,
+      container: video.container,
+      crc32c: sliceCrc32c,
+      bytes: NO_BYTES,
+    })
+    const value = inFrontOf(bytes, withoutBytes)
     return {
       key: keys.serialize({ videoId, offset }),
       value,
@@ -132,6 +135,47 @@ class RecordMaker {
       },
     }
   }
+}
+
+const NO_BYTES = Buffer.alloc(0)
+/** More than the facts of any chunk take: MAX_VIDEO_ID_BYTES, a container's name and some numbers. */
+const ROOM_BEFORE_BYTES = 512
+/** Smaller buffers are not lent: a group has thousands of them, and the smallest that is lent is much larger. */
+const SMALLEST_LENT_BYTES = 128 * 2 ** 10
+
+/** Slices that make records lie behind a place for the facts; those that are compared need none. */
+function buffersOf({ room, fromIndex, chunkBytes, video }: ChunkSource): SliceBuffers {
+  const compared = twoInTurn(Math.min(chunkBytes, video.stream.sizeBytes))
+  return (index, bytes) => {
+    if (index < fromIndex) return compared(index, bytes)
+    const end = ROOM_BEFORE_BYTES + bytes
+    const whole = end < SMALLEST_LENT_BYTES ? sharedBuffer(end) : room.take(end)
+    return whole.subarray(ROOM_BEFORE_BYTES, end)
+  }
+}
+
+/**
+ * The value of a chunk: what Avro makes of it without its bytes, up to their length at its end, is
+ * written before them where they lie.
+ */
+function inFrontOf(bytes: Buffer, withoutBytes: Buffer): Buffer {
+  const factsBytes = withoutBytes.length - 1
+  const headBytes = factsBytes + varintBytes(bytes.length)
+  const start = bytes.byteOffset - headBytes
+  if (withoutBytes[factsBytes] !== 0 || headBytes > ROOM_BEFORE_BYTES) {
+    throw new TypeError('the bytes of a chunk are not its last field, or its facts are too long')
+  }
+  const value = Buffer.from(bytes.buffer, start, headBytes + bytes.length)
+  withoutBytes.copy(value, 0, 0, factsBytes)
+  writeLength(value, factsBytes, bytes.length)
+  return value
+}
+
+/** Avro's lengths are zigzag varints, as Kafka's are. */
+function writeLength(value: Buffer, at: number, length: number): void {
+  // The writer wants more space than it uses, and what follows must not be in its reach.
+  const written = Buffer.alloc(MAX_VARINT_BYTES)
+  written.copy(value, at, 0, writeVarint(written, 0, length))
 }
 
 /** The slice is the last field of a chunk: its value ends with it. */

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Clock } from '../model/clock.ts'
 import { asOffset, type TopicPartition } from '../model/position.ts'
 import { avro } from '../serdes/avro.ts'
-import { LentBuffers } from '../serdes/lent-buffers.ts'
+import { FREE_BYTES, LentBuffers } from '../serdes/lent-buffers.ts'
 import type { Registry } from '../serdes/registry.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import type { Producer, Transport } from '../transport/transport.ts'
@@ -13,7 +13,7 @@ import { firstRow, idTaken, planIngest, type IngestedFile } from './ingest-plan.
 import { assertFits, type IngestTopics } from './ingest-topics.ts'
 import { writeChunks } from './ingest-writer.ts'
 import { Chunk, ChunkKey, VideoState } from './schemas.ts'
-import { slices, wholePackets, type Slice } from './slicer.ts'
+import { sharedBuffer, slices, wholePackets, type Slice } from './slicer.ts'
 import { partitionOfVideo } from './topics.ts'
 import type { VideoFile } from './video-file.ts'
 import { readVideo } from './videos-table.ts'
@@ -111,7 +111,7 @@ async function writeFrom(
     if (atEnd && prefixCrc32c !== row.prefixCrc32c) throw fileDiffers(videoId, file.path, slice)
     report(options, row, { phase: 'comparing', chunks: slice.index + 1 })
   }
-  const room = new LentBuffers()
+  const room = new LentBuffers(FREE_BYTES, sharedBuffer)
   const chunks = {
     file: source,
     video,

@@ -9,7 +9,7 @@ export interface Slice {
   readonly index: number
   /** Of its first byte in the stream. */
   readonly offset: number
-  /** Valid until the slice after the next is asked for: two buffers are used in turn. */
+  /** Where no buffers were given, valid until the slice after the next is asked for. */
   readonly bytes: Buffer
   /** When its frames are shown; null where that is not known or no frame begins in it. */
   readonly times: TimeRange | null
@@ -25,18 +25,40 @@ export function wholePackets(chunkBytes: number, packetBytes: number): number {
   return Math.max(1, Math.floor(chunkBytes / packetBytes)) * packetBytes
 }
 
+/** Gives the buffer of a slice, of `bytes` bytes. */
+export type SliceBuffers = (index: number, bytes: number) => Buffer
+
+/** A buffer that a thread can be shown without a copy. */
+export function sharedBuffer(bytes: number): Buffer {
+  return Buffer.from(new SharedArrayBuffer(bytes))
+}
+
+/** Two buffers that slices of up to `mostBytes` use in turn. */
+export function twoInTurn(mostBytes: number): SliceBuffers {
+  const made: [Buffer?, Buffer?] = []
+  return (index, bytes) =>
+    (made[index % 2 === 0 ? 0 : 1] ??= sharedBuffer(mostBytes)).subarray(0, bytes)
+}
+
+/** What is sliced. */
+export interface SlicedStream {
+  readonly stream: VideoSource
+  /** Walks through the slices' times. */
+  readonly times: SliceTimes | null
+  /** Default: twoInTurn. */
+  readonly buffers?: SliceBuffers
+}
+
 /** The slices of a stream in order, with their times where `times` walks through it. */
 export async function* slices(
-  { stream, times }: { readonly stream: VideoSource; readonly times: SliceTimes | null },
+  { stream, times, buffers }: SlicedStream,
   chunkBytes: number,
 ): AsyncGenerator<Slice> {
-  // Shared memory, so that a thread that hashes a slice needs no copy of it.
-  const bufferBytes = Math.min(chunkBytes, stream.sizeBytes)
-  const buffers = [0, 1].map(() => Buffer.from(new SharedArrayBuffer(bufferBytes)))
+  const bufferOf = buffers ?? twoInTurn(Math.min(chunkBytes, stream.sizeBytes))
   for (let index = 0; index < sliceCount(stream.sizeBytes, chunkBytes); index += 1) {
     const offset = index * chunkBytes
     const end = Math.min(offset + chunkBytes, stream.sizeBytes)
-    const bytes = (buffers[index % 2] ?? Buffer.alloc(0)).subarray(0, end - offset)
+    const bytes = bufferOf(index, end - offset)
     await stream.read(offset, bytes)
     yield { index, offset, bytes, times: (await times?.rangeOf(offset, end)) ?? null }
   }
