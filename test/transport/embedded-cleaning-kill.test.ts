@@ -47,6 +47,8 @@ it(
       expect(numbers, place).toEqual(numbers.map((_, index) => last - numbers.length + 1 + index))
       const [start = 0] = await log.admin.offsets([HISTORY], 'earliest', 'read_committed')
       expect(start, place).toBeGreaterThanOrEqual(deleted)
+      // A partition has no folder before its first record.
+      if (last === 0) continue
       const names = await readdir(join(folder, 'topics', TABLE.topic, '0'))
       rewritten += names.filter((name) => name.includes('-')).length
     }
