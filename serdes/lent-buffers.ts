@@ -13,19 +13,13 @@ const STEP_BYTES = 64 * 1024
 /** Lends buffers and takes them back. */
 export class LentBuffers implements Room {
   readonly #limitBytes: number
-  readonly #allocate: (bytes: number) => Buffer
   /** By the memory behind it, so that a part of a buffer finds the whole. Weak: one that never comes back is garbage. */
   #lent = new WeakMap<ArrayBufferLike, Buffer>()
   readonly #free: Buffer[] = []
   #freeBytes = 0
 
-  /** `allocate` makes a buffer that has its memory for itself; what it holds is not looked at. */
-  constructor(
-    limitBytes = FREE_BYTES,
-    allocate: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafeSlow(bytes),
-  ) {
+  constructor(limitBytes = FREE_BYTES) {
     this.#limitBytes = limitBytes
-    this.#allocate = allocate
   }
 
   take(bytes: number): Buffer {
@@ -35,7 +29,7 @@ export class LentBuffers implements Room {
     )
     const [found] = index < 0 ? [] : this.#free.splice(index, 1)
     if (found !== undefined) this.#freeBytes -= found.length
-    const buffer = found ?? this.#allocate(rounded)
+    const buffer = found ?? Buffer.allocUnsafeSlow(rounded)
     this.#lent.set(buffer.buffer, buffer)
     return buffer
   }

@@ -18,7 +18,7 @@ import { StreamDigests, type Digests } from './digests.ts'
 import { timeFacts, type TimeFacts } from './ingest-plan.ts'
 import type { ProbedVideo } from './probe.ts'
 import type { Chunk, ChunkKey } from './schemas.ts'
-import { sharedBuffer, slices, twoInTurn, type Slice, type SliceBuffers } from './slicer.ts'
+import { slices, twoInTurn, type Slice, type SliceBuffers } from './slicer.ts'
 import type { VideoFile } from './video-file.ts'
 
 /** A chunk as it goes into the log, and how far its video is with it. */
@@ -68,7 +68,7 @@ export interface ChunkSource {
 /** The records of the chunks from `fromIndex` on, in order. */
 export async function* chunkRecords(source: ChunkSource): AsyncGenerator<ChunkRecord> {
   const { file, video, clock, fromIndex, signal } = source
-  await using digests = new StreamDigests({ stream: video.stream, file, clock })
+  const digests = new StreamDigests(video.stream, file, clock)
   const maker = new RecordMaker(source)
   let held: HeldSlice | undefined
   const times = video.openTimes()
@@ -149,7 +149,7 @@ function buffersOf({ room, fromIndex, chunkBytes, video }: ChunkSource): SliceBu
   return (index, bytes) => {
     if (index < fromIndex) return compared(index, bytes)
     const end = ROOM_BEFORE_BYTES + bytes
-    const whole = end < SMALLEST_LENT_BYTES ? sharedBuffer(end) : room.take(end)
+    const whole = end < SMALLEST_LENT_BYTES ? Buffer.allocUnsafeSlow(end) : room.take(end)
     return whole.subarray(ROOM_BEFORE_BYTES, end)
   }
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Clock } from '../model/clock.ts'
 import { asOffset, type TopicPartition } from '../model/position.ts'
 import { avro } from '../serdes/avro.ts'
-import { FREE_BYTES, LentBuffers } from '../serdes/lent-buffers.ts'
+import { LentBuffers } from '../serdes/lent-buffers.ts'
 import type { Registry } from '../serdes/registry.ts'
 import type { OpenSerde } from '../serdes/serde.ts'
 import type { Producer, Transport } from '../transport/transport.ts'
@@ -13,7 +13,7 @@ import { firstRow, idTaken, planIngest, type IngestedFile } from './ingest-plan.
 import { assertFits, type IngestTopics } from './ingest-topics.ts'
 import { writeChunks } from './ingest-writer.ts'
 import { Chunk, ChunkKey, VideoState } from './schemas.ts'
-import { sharedBuffer, slices, wholePackets, type Slice } from './slicer.ts'
+import { slices, wholePackets, type Slice } from './slicer.ts'
 import { partitionOfVideo } from './topics.ts'
 import type { VideoFile } from './video-file.ts'
 import { readVideo } from './videos-table.ts'
@@ -111,7 +111,7 @@ async function writeFrom(
     if (atEnd && prefixCrc32c !== row.prefixCrc32c) throw fileDiffers(videoId, file.path, slice)
     report(options, row, { phase: 'comparing', chunks: slice.index + 1 })
   }
-  const room = new LentBuffers(FREE_BYTES, sharedBuffer)
+  const room = new LentBuffers()
   const chunks = {
     file: source,
     video,
@@ -148,7 +148,7 @@ async function writeFrom(
 async function compareWhole(options: AttemptOptions, row: VideoState): Promise<void> {
   const { file, source, clock, signal } = options
   const { stream } = file.video
-  await using digests = new StreamDigests({ stream, file: source, clock })
+  const digests = new StreamDigests(stream, source, clock)
   for await (const slice of slices({ stream, times: null }, row.chunkBytes)) {
     signal?.throwIfAborted()
     await digests.update(slice.bytes)

@@ -28,16 +28,11 @@ export function wholePackets(chunkBytes: number, packetBytes: number): number {
 /** Gives the buffer of a slice, of `bytes` bytes. */
 export type SliceBuffers = (index: number, bytes: number) => Buffer
 
-/** A buffer that a thread can be shown without a copy. */
-export function sharedBuffer(bytes: number): Buffer {
-  return Buffer.from(new SharedArrayBuffer(bytes))
-}
-
 /** Two buffers that slices of up to `mostBytes` use in turn. */
 export function twoInTurn(mostBytes: number): SliceBuffers {
   const made: [Buffer?, Buffer?] = []
   return (index, bytes) =>
-    (made[index % 2 === 0 ? 0 : 1] ??= sharedBuffer(mostBytes)).subarray(0, bytes)
+    (made[index % 2 === 0 ? 0 : 1] ??= Buffer.allocUnsafeSlow(mostBytes)).subarray(0, bytes)
 }
 
 /** What is sliced. */

@@ -13,9 +13,11 @@ import { runRounds } from './rounds.ts'
 import { summarize } from './summary.ts'
 import { tableOf } from './table.ts'
 
+const NAME_WIDTH = Math.max(...CASES.map(({ name }) => name.length)) + 2
+
 const HELP = `npm run bench [-- case… [options]]
 
-${CASES.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
+${CASES.map(({ name, summary }) => `  ${name.padEnd(NAME_WIDTH)}${summary}`).join('\n')}
 
   --size 512MiB      bytes of media in a run
   --records 1000000  small records in a run

@@ -7,7 +7,8 @@ export default defineConfig({
     root: `${import.meta.dirname}/../..`,
     include: ['test/kafka/**/*.test.ts'],
     environment: 'node',
-    globalSetup: ['test/kafka/shared-cluster.ts'],
+    globalSetup: ['test/compile-ahead.ts', 'test/kafka/shared-cluster.ts'],
+    env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/../../node_modules/.cache/compiled` },
     pool: 'forks',
     // Half of the time a file waits for brokers to notice something.
     maxWorkers: 2,

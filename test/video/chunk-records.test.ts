@@ -3,13 +3,12 @@ import { crc32c } from '../../model/crc32c.ts'
 import { asTopic } from '../../model/position.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { avro } from '../../serdes/avro.ts'
-import { FREE_BYTES, LentBuffers } from '../../serdes/lent-buffers.ts'
+import { LentBuffers } from '../../serdes/lent-buffers.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
 import { chunkRecords } from '../../video/chunk-records.ts'
 import { MAX_VIDEO_ID_BYTES } from '../../video/ingest.ts'
 import { probeVideo } from '../../video/probe.ts'
 import { Chunk, ChunkKey } from '../../video/schemas.ts'
-import { sharedBuffer } from '../../video/slicer.ts'
 import { VideoFile } from '../../video/video-file.ts'
 import { makeClip } from '../../video/clip.ts'
 import { temporaryFolder } from './ffmpeg-clips.ts'
@@ -30,7 +29,7 @@ test('a value is what Avro makes of its chunk, at any size of chunks and from an
       [8192, 3],
       [2 ** 26, 0],
     ] as const) {
-      const room = new LentBuffers(FREE_BYTES, sharedBuffer)
+      const room = new LentBuffers()
       const source = {
         file,
         video,

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import { appendFile, copyFile, readFile, truncate } from 'node:fs/promises'
+import { copyFile, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { crc32c } from '../../model/crc32c.ts'
 import { murmur2 } from '../../model/murmur2.ts'
 import { makeClip } from '../../video/clip.ts'
-import { HASH_THREAD_BYTES } from '../../video/digests.ts'
 import { ingest, type IngestOptions } from '../../video/ingest.ts'
 import { Reassembly } from '../../video/reassemble.ts'
 import { RAW_TOPIC, VIDEOS_TOPIC } from '../../video/topics.ts'
@@ -31,15 +30,6 @@ afterAll(() => remove())
 function options(world: LogWorld, file: string, more: Partial<IngestOptions> = {}): IngestOptions {
   const { transport, registry, clock } = world
   return { transport, registry, clock, path: file, chunkBytes: CHUNK_BYTES, ...more }
-}
-
-/** Makes an mp4 as long as `bytes` with a box that says nothing. */
-async function padTo(file: string, bytes: number): Promise<void> {
-  const { length } = await readFile(file)
-  const box = Buffer.from('\0\0\0\0free', 'latin1')
-  box.writeUInt32BE(bytes - length)
-  await appendFile(file, box)
-  await truncate(file, bytes)
 }
 
 async function sha256(file: string): Promise<string> {
@@ -92,28 +82,6 @@ describe('ingest', () => {
       video.chunks - 1,
     ])
   })
-
-  test.each(['front', 'end'] as const)(
-    'knows the hashes of a long video with its header at the %s, stopped half-way and begun again',
-    async (header) => {
-      await using world = await openWorld()
-      const file = path.join(folder, `long-${header}.mp4`)
-      await copyFile(header === 'front' ? front : end, file)
-      await padTo(file, HASH_THREAD_BYTES + 12_345)
-      const stop = new AbortController()
-      const long = { chunkBytes: 5 * 2 ** 20, transactionBytes: 10 * 2 ** 20 }
-      const onProgress = (): void => stop.abort(new Error('enough'))
-      const stopped = ingest(options(world, file, { ...long, signal: stop.signal, onProgress }))
-      await expect(stopped).rejects.toThrow('enough')
-      const { outcome, video } = await ingest(options(world, file, long))
-      expect(outcome).toBe('resumed')
-      expect(video.sourceSha256).toBe(await sha256(file))
-      const reassembly = new Reassembly(video.videoId)
-      for (const { chunk } of await rawChunks(world)) reassembly.add(chunk)
-      expect(reassembly.end(video).sha256).toBe(video.streamSha256)
-      expect(await ingest(options(world, file))).toMatchObject({ outcome: 'already complete' })
-    },
-  )
 
   test('moves a header at the end to the front, and knows both hashes', async () => {
     await using world = await openWorld()
