@@ -55,7 +55,7 @@ async function writeTransactions(by: Transport): Promise<void> {
       const group = { groupId: `group-${name}`, generation: -1, memberId: '' }
       await producer.sendOffsets([offset], group)
       if (random() < 0.1) {
-        await producer.abort()
+        await abort(producer)
         continue
       }
       await commit(producer)
@@ -64,8 +64,18 @@ async function writeTransactions(by: Transport): Promise<void> {
     } catch (error) {
       if (!(error instanceof TransportError && error.kind === 'abortable')) throw error
       say(`undone ${error.code}`)
-      await producer.abort()
+      await abort(producer)
     }
+  }
+}
+
+/** Where nobody knows whether the producer got its new epoch from a holder that was killed, it takes another: that undoes the same. */
+async function abort(producer: Producer): Promise<void> {
+  try {
+    await producer.abort()
+  } catch (error) {
+    if (!(error instanceof TransportError && error.kind === 'retriable')) throw error
+    await producer.init()
   }
 }
 

@@ -58,6 +58,8 @@ export class EmbeddedLog implements AsyncDisposable {
   readonly #parts: EmbeddedLogParts
   readonly #topics: Map<Topic, TopicLog>
   readonly #topicWatchers = new Set<(topic: Topic) => void>()
+  /** Until the topic that is made or deleted now is. */
+  #changing: Promise<void> = Promise.resolve()
   #closed: Promise<void> | undefined
 
   constructor(parts: EmbeddedLogParts) {
@@ -110,40 +112,22 @@ export class EmbeddedLog implements AsyncDisposable {
     }
   }
 
-  /** Makes a topic. Throws MILLRACE_TOPIC_EXISTS. */
-  async createTopic(
-    { topic, partitions, config = {} }: NewTopic,
-    topicId = this.resources.clock.uuid(),
-  ): Promise<void> {
-    if (this.#topics.has(topic)) throw topicExists(topic)
-    assertCreatable({ topic, partitions, config }, this.#parts.partitionsPerTopic)
-    const row: TopicRow = { topicId, partitions, config }
-    // What a deletion left behind when its process died.
-    await rm(join(this.#parts.topicsFolder, topic), { recursive: true, force: true })
-    const opened = await openTopic(topic, row, { ...this.#parts, keepSequencesSince: 0 })
-    if (this.#topics.has(topic)) throw topicExists(topic)
-    this.#topics.set(topic, opened)
-    await this.#write([{ key: `${TOPIC_PREFIX}${topic}`, value: row }])
-    for (const run of this.#topicWatchers) run(topic)
+  /**
+   * Makes a topic; one that has this id is there already. Rejects with MILLRACE_TOPIC_EXISTS where
+   * another one has the name, and then that one outlives this process.
+   */
+  createTopic(wanted: NewTopic, topicId = this.resources.clock.uuid()): Promise<void> {
+    return this.#inTurn(() => this.#create(wanted, topicId))
   }
 
-  /** Deletes a topic with its records and the offsets of groups in it. */
-  async deleteTopic(topic: Topic): Promise<void> {
-    const deleted = this.#topics.get(topic)
-    if (deleted === undefined) throw unknownPartition({ topic, partition: asPartition(0) })
-    this.#topics.delete(topic)
-    for (const run of this.#topicWatchers) run(topic)
-    const rows: RowChange[] = [{ key: `${TOPIC_PREFIX}${topic}`, value: undefined }]
-    for (const partition of deleted.partitions) {
-      await partition.stop(unknownPartition(partition))
-      await this.cleaner.leave(partition)
-      rows.push(...(await this.#rowsOf(partition)))
-    }
-    await this.#write([...rows, ...this.groups.forgettingRows(topic)])
-    this.groups.forget(topic)
-    const folder = join(this.#parts.topicsFolder, topic)
-    await this.resources.files.drop(join(folder, '/'))
-    await rm(folder, { recursive: true, force: true })
+  /** Deletes a topic with its records and the offsets of groups in it. One of another id than is given is let be. */
+  deleteTopic(topic: Topic, topicId?: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const deleted = this.#topics.get(topic)
+      if (topicId !== undefined && deleted?.topicId !== topicId) return
+      if (deleted === undefined) throw unknownPartition({ topic, partition: asPartition(0) })
+      await this.#delete(deleted)
+    })
   }
 
   /** Commits offsets outside any transaction. */
@@ -165,9 +149,48 @@ export class EmbeddedLog implements AsyncDisposable {
     return this.#closed
   }
 
+  /** Topics are made and deleted one after the other: two of one name would take each other's rows and files. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.#changing.then(change)
+    this.#changing = changed.catch(() => undefined)
+    return changed
+  }
+
+  async #create({ topic, partitions, config = {} }: NewTopic, topicId: string): Promise<void> {
+    const existing = this.#topics.get(topic)
+    if (existing?.topicId === topicId) return
+    if (existing !== undefined) throw topicExists(topic)
+    assertCreatable({ topic, partitions, config }, this.#parts.partitionsPerTopic)
+    const row: TopicRow = { topicId, partitions, config }
+    // What a deletion left behind when its process died.
+    await rm(join(this.#parts.topicsFolder, topic), { recursive: true, force: true })
+    const opened = await openTopic(topic, row, { ...this.#parts, keepSequencesSince: 0 })
+    // Only then may anybody see it: what is written to a topic without a row is lost with this process.
+    await this.#write([{ key: `${TOPIC_PREFIX}${topic}`, value: row }])
+    this.#topics.set(topic, opened)
+    for (const run of this.#topicWatchers) run(topic)
+  }
+
+  async #delete({ topic, partitions }: TopicLog): Promise<void> {
+    this.#topics.delete(topic)
+    for (const run of this.#topicWatchers) run(topic)
+    const rows: RowChange[] = [{ key: `${TOPIC_PREFIX}${topic}`, value: undefined }]
+    for (const partition of partitions) {
+      await partition.stop(unknownPartition(partition))
+      await this.cleaner.leave(partition)
+      rows.push(...(await this.#rowsOf(partition)))
+    }
+    await this.#write([...rows, ...this.groups.forgettingRows(topic)])
+    this.groups.forget(topic)
+    const folder = join(this.#parts.topicsFolder, topic)
+    await this.resources.files.drop(join(folder, '/'))
+    await rm(folder, { recursive: true, force: true })
+  }
+
   async #close(): Promise<void> {
     const failure = logClosed(`embedded log in ${this.#parts.path}`)
     this.members.close(failure)
+    await this.#changing
     await this.cleaner.stop()
     await this.producers.close()
     for (const partition of this.#partitions()) await partition.stop(failure)
