@@ -47,7 +47,7 @@ function commitSteps(): readonly CommitStep[] {
   const kill: CommitStep = {
     name: 'kill',
     run: async ({ progress }) => {
-      if (!progress.offsets.some(({ offset }) => offset >= killAt.offset)) return
+      if (!progress.offsets.every(({ offset }) => offset >= killAt.offset)) return
       process.kill(process.pid, 'SIGKILL')
       // The signal is on its way; no step may come before it.
       await new Promise(() => {})
