@@ -145,13 +145,13 @@ function counterOf(
   let counted = 0
   return async (ends) => {
     while (cursors.some(({ position }, at) => position < (ends[at] ?? 0))) {
-      const before = counted
-      for (const cursor of cursors) {
-        const batch = cursor.take()
-        counted += batch?.records.length ?? 0
-        batch?.release()
+      // One without records, the mark of a transaction's end, may be the last.
+      const batches = cursors.flatMap((cursor) => cursor.take() ?? [])
+      for (const batch of batches) {
+        counted += batch.records.length
+        batch.release()
       }
-      if (counted === before) await reader.ready()
+      if (batches.length === 0) await reader.ready()
     }
     return counted
   }
