@@ -18,6 +18,7 @@ export function byReference<K, V>(declaration: {
   return {
     kind: BY_REFERENCE,
     name: declaration.name,
+    leasesSource: true,
     create: ({ forward, source, payloads, count }) => {
       return (record) => {
         const at = source()

@@ -79,6 +79,8 @@ export function enrichSpec<K, V, R>(
       key: { serde: key, topic: store.name, role: 'key' },
       value: { serde: value, topic: store.name, role: 'value' },
     },
+    // Only the place of a record is asked for.
+    leasesSource: true,
     create: (context) => {
       const limits = context.shared(limitsKey, () => limitsOf(options))
       const made = work(context)

@@ -28,6 +28,8 @@ export interface ProcessorSpec<K, V, KOut, VOut> {
   readonly stores?: readonly StoreSpec[]
   /** Serdes the operator opens for itself, beside those of its stores, by a name of its own. */
   readonly serdes?: Readonly<Record<string, SerdeUse>>
+  /** It keeps bytes of `source()` only while it holds their lease. Without this word they are taken to be kept for ever. */
+  readonly leasesSource?: true
   create(context: ProcessorContext<KOut, VOut>): ProcessRecord<K, V> | Processor<K, V>
 }
 

@@ -1,6 +1,5 @@
 /** What one processor may use of its task: made at every wiring, so that it dies with its incarnation. */
 import { asError } from '../model/errors.ts'
-import { BY_REFERENCE } from '../processors/by-reference.ts'
 import type { ProcessorContext, PunctuationType, Scheduled } from '../processors/processor.ts'
 import { joinWindowStore } from '../state/join-window-store.ts'
 import { keyValueStore } from '../state/key-value-store.ts'
@@ -17,9 +16,6 @@ import type { RecordFailures } from './record-failures.ts'
 import type { UnitServices } from './services.ts'
 import type { Task } from './task.ts'
 import type { Ways } from './wiring.ts'
-
-/** Steps that ask where a record lies, and keep its bytes only while they hold the lease. */
-const KEEPS_NO_BYTES: ReadonlySet<string> = new Set([BY_REFERENCE, 'enrich', 'dereference'])
 
 /** The context of one processor in one incarnation of its task. */
 export function taskContext(parts: {
@@ -41,7 +37,7 @@ export function taskContext(parts: {
     name: node.name,
     clock: services.clock,
     signal,
-    source: KEEPS_NO_BYTES.has(node.spec.kind) ? () => task.leasedSource() : () => task.source(),
+    source: node.spec.leasesSource === true ? () => task.leasedSource() : () => task.source(),
     streamTime: () => task.streamTime,
     caughtUp: () => task.caughtUp,
     ...stores(parts),
