@@ -18,7 +18,6 @@ export class Outputs {
   #sent = 0
   /** Values in lent buffers: of the next commit, and of the one on its way. */
   #lent: Buffer[] = []
-  #lentBytes = 0
   #leaving: Buffer[] = []
 
   constructor(producer: Producer, limits: { readonly maxHeldBytes: number }) {
@@ -29,10 +28,7 @@ export class Outputs {
   /** Sends a record, or holds it back while a commit is on its way. */
   emit(record: ProducerRecord): void {
     this.#sent += 1
-    if (record.value !== null && this.room.has(record.value)) {
-      this.#lent.push(record.value)
-      this.#lentBytes += record.value.length
-    }
+    if (record.value !== null && this.room.has(record.value)) this.#lent.push(record.value)
     if (!this.#holding) {
       this.#producer.send(record)
       return
@@ -51,7 +47,6 @@ export class Outputs {
     this.#holding = true
     this.#leaving = this.#lent
     this.#lent = []
-    this.#lentBytes = 0
   }
 
   /** The commit is resolved: what was held goes out, in order. */
@@ -69,7 +64,6 @@ export class Outputs {
   drop(): void {
     this.#holding = false
     this.#lent = []
-    this.#lentBytes = 0
     this.#leaving = []
     this.room.forget()
     this.#held = []
@@ -83,7 +77,8 @@ export class Outputs {
 
   /** Bytes that the next commit frees: those that wait here or in the producer, and lent buffers, which stay lent until then though their records were acknowledged long ago. */
   get bufferedBytes(): number {
-    return Math.max(this.#heldBytes + this.#producer.bufferedBytes, this.#lentBytes)
+    const lentBytes = this.#lent.reduce((bytes, { length }) => bytes + length, 0)
+    return Math.max(this.#heldBytes + this.#producer.bufferedBytes, lentBytes)
   }
 
   /** Whether the loop has to wait for the commit on its way. */
