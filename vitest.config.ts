@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { COMPILED } from './test/compile-ahead.ts'
 import { LongestFirst } from './test/longest-first.ts'
 
 /**
@@ -21,7 +22,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     sequence: { sequencer: LongestFirst },
     globalSetup: ['test/compile-ahead.ts'],
-    env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/compiled` },
+    env: COMPILED,
     projects: [
       {
         extends: true,

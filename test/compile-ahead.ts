@@ -12,6 +12,9 @@ import type { TestProject } from 'vitest/node'
 
 const ROOT = join(import.meta.dirname, '..')
 
+/** What the programs of a run are started with, so that they find what was compiled. */
+export const COMPILED = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules', '.cache', 'compiled') }
+
 /** Called by vitest, once a run. */
 export async function setup({ config }: TestProject): Promise<void> {
   const commands = (await readdir(join(ROOT, 'cli'))).filter((name) => name !== 'bin.ts')

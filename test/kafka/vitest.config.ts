@@ -1,5 +1,6 @@
 /** The suite that needs real servers from Maven Central: `npm run test:kafka`, never part of `npm test`. */
 import { defineConfig } from 'vitest/config'
+import { COMPILED } from '../compile-ahead.ts'
 import { FileOrder } from './file-order.ts'
 
 export default defineConfig({
@@ -8,7 +9,7 @@ export default defineConfig({
     include: ['test/kafka/**/*.test.ts'],
     environment: 'node',
     globalSetup: ['test/compile-ahead.ts', 'test/kafka/shared-cluster.ts'],
-    env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/../../node_modules/.cache/compiled` },
+    env: COMPILED,
     pool: 'forks',
     // Half of the time a file waits for brokers to notice something.
     maxWorkers: 2,

@@ -44,6 +44,26 @@ async function held(options: LifeOptions = {}) {
   return { bench, life, gate }
 }
 
+/** A hundred records come while the commit of one is held up: how many were processed by then, and what came out in the end. */
+async function hundredMeanwhile(limits: NonNullable<LifeOptions['limits']>) {
+  const { bench, life, gate } = await held({ limits })
+  gate.isShut = true
+  await bench.produce('in', [{ key: 'a', value: '0' }])
+  await bench.pass(150)
+  await bench.produce(
+    'in',
+    Array.from({ length: 100 }, (_, i) => ({ key: `key${i}`, value: '1' })),
+  )
+  await bench.pass(500)
+  const { processed } = gate
+  gate.isShut = false
+  gate.open()
+  await life.caughtUp()
+  const outputs = bench.texts('out')
+  await life.close()
+  return { processed, outputs }
+}
+
 describe('while a commit is on its way', () => {
   test('the loop goes on, and nothing of the next commit reaches the producer', async () => {
     const { bench, life, gate } = await held()
@@ -66,42 +86,18 @@ describe('while a commit is on its way', () => {
   })
 
   test('held outputs are bounded in bytes, record by record, and the loop waits at the bound', async () => {
-    const { bench, life, gate } = await held({ limits: { heldBytes: 10 } })
-    gate.isShut = true
-    await bench.produce('in', [{ key: 'a', value: '0' }])
-    await bench.pass(150)
-    await bench.produce(
-      'in',
-      Array.from({ length: 100 }, (_, i) => ({ key: `key${i}`, value: '1' })),
-    )
-    await bench.pass(500)
+    const { processed, outputs } = await hundredMeanwhile({ heldBytes: 10 })
     // Each output has at least five bytes: the second reaches the bound.
-    expect(gate.processed).toBe(1 + 2)
-    gate.isShut = false
-    gate.open()
-    await life.caughtUp()
-    expect(bench.texts('out')).toHaveLength(101)
-    await life.close()
+    expect(processed).toBe(1 + 2)
+    expect(outputs).toHaveLength(101)
   })
 
   test('state that is written meanwhile is bounded in bytes, slice by slice', async () => {
-    const { bench, life, gate } = await held({ limits: { heldBytes: 1_000, sliceRecords: 1 } })
-    gate.isShut = true
-    await bench.produce('in', [{ key: 'a', value: '0' }])
-    await bench.pass(150)
-    await bench.produce(
-      'in',
-      Array.from({ length: 100 }, (_, i) => ({ key: `key${i}`, value: '1' })),
-    )
-    await bench.pass(500)
+    const { processed, outputs } = await hundredMeanwhile({ heldBytes: 1_000, sliceRecords: 1 })
     // A row costs two to three hundred bytes in the layers.
-    expect(gate.processed).toBeGreaterThan(1 + 2)
-    expect(gate.processed).toBeLessThan(1 + 8)
-    gate.isShut = false
-    gate.open()
-    await life.caughtUp()
-    expect(bench.texts('out')).toHaveLength(101)
-    await life.close()
+    expect(processed).toBeGreaterThan(1 + 2)
+    expect(processed).toBeLessThan(1 + 8)
+    expect(outputs).toHaveLength(101)
   })
 
   test('its failure takes back what was done meanwhile, in the stores too', async () => {
