@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,9 +9,11 @@ import { SeededRandom } from '../../testing/seeded-random.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { GROUP, HISTORY, RESTLESS, TABLE, writesOf } from './cleaning-writer-shape.ts'
+import { liveAndDie } from './killed-writer.ts'
 
 const KILLS = 25
 const LONGEST_LIFE_MS = 200
+const LEAST_LINES = 8
 const WRITER = fileURLToPath(new URL('./cleaning-writer.ts', import.meta.url))
 
 const root = await mkdtemp(join(tmpdir(), 'millrace-cleaning-kill-'))
@@ -30,7 +31,11 @@ it(
     let deleted = 0
     let rewritten = 0
     for (let kill = 0; kill < KILLS; kill += 1) {
-      for (const line of await liveAndDie(folder, random.next() * LONGEST_LIFE_MS)) {
+      const life = {
+        leastLines: Math.floor(random.next() * LEAST_LINES),
+        longerMs: random.next() * LONGEST_LIFE_MS,
+      }
+      for (const line of await liveAndDie(WRITER, [folder, String(seed)], life)) {
         const [what, number] = line.split(' ')
         if (what === 'committed') acknowledged = Number(number)
         if (what === 'deleted') deleted = Math.max(deleted, Number(number))
@@ -100,24 +105,4 @@ async function read(log: Transport, at: TopicPartition) {
       if (!String(error).includes('is outside the log')) throw error
     }
   }
-}
-
-/** Runs the writer until it is killed; returns the whole lines that it wrote. */
-async function liveAndDie(folder: string, lifeMs: number): Promise<string[]> {
-  const child = spawn(process.execPath, [WRITER, folder, String(seed)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let out = ''
-  let problems = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (problems += text))
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    // Its life counts from here: how long node takes to start is not the point.
-    if (out === '') systemClock().timer(lifeMs, () => child.kill('SIGKILL'))
-    out += text
-  })
-  const signal = await new Promise((resolve) => {
-    child.on('close', (_code, how) => resolve(how))
-  })
-  expect(signal, problems).toBe('SIGKILL')
-  return out.split('\n').slice(0, -1)
 }

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,10 +8,10 @@ import { systemClock } from '../../runtime/system-clock.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { GROUP, INPUT, PARTITIONS, randomFrom, TOPIC } from './embedded-writer-shape.ts'
+import { liveAndDie } from './killed-writer.ts'
 
 const KILLS_PER_LOG = 25
 const LONGEST_LIFE_MS = 150
-/** Below how many lines of a writer its time is not counted: on a busy machine it would come to nothing. */
 const LEAST_LINES = 6
 const WRITER = fileURLToPath(new URL('./embedded-writer.ts', import.meta.url))
 
@@ -34,7 +33,8 @@ for (const lane of [1, 2]) {
           leastLines: Math.floor(random() * LEAST_LINES),
           longerMs: random() * LONGEST_LIFE_MS,
         }
-        const lines = await liveAndDie(folder, seed + lane * 1_000 + kill, life)
+        const writerSeed = String(seed + lane * 1_000 + kill)
+        const lines = await liveAndDie(WRITER, [folder, writerSeed], life)
         for (const line of lines) written.acknowledge(line)
         await using log = await openEmbeddedLog({ folder, clock: systemClock() })
         if ((await log.admin.describeTopics([TOPIC])).length === 0) continue
@@ -90,37 +90,6 @@ class Written {
     expect(committed?.offset ?? 0, `the group's offset ${place}`).toBe(last)
     if (last > 0) expect(committed?.metadata, place).toBe(String(this.seen.get(last)?.count))
   }
-}
-
-/** Runs the writer until it is killed; returns the whole lines that it wrote. */
-async function liveAndDie(
-  folder: string,
-  writerSeed: number,
-  { leastLines, longerMs }: { readonly leastLines: number; readonly longerMs: number },
-): Promise<string[]> {
-  const child = spawn(process.execPath, [WRITER, folder, String(writerSeed)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let out = ''
-  let problems = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (problems += text))
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    const [before, after] = [linesOf(out), linesOf(out + text)]
-    // Its life counts from here: how long node takes to start is not the point.
-    if ((out === '' || before < leastLines) && after >= leastLines) {
-      systemClock().timer(longerMs, () => child.kill('SIGKILL'))
-    }
-    out += text
-  })
-  const signal = await new Promise((resolve) => {
-    child.on('close', (_code, how) => resolve(how))
-  })
-  expect(signal, problems).toBe('SIGKILL')
-  return out.split('\n').slice(0, -1)
-}
-
-function linesOf(text: string): number {
-  return text.split('\n').length - 1
 }
 
 /** The keys of the committed records from `positions` on, which move to the ends. */
