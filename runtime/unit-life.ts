@@ -89,7 +89,7 @@ export class UnitLife implements ShareHolder {
       share.hold(this)
       const beside = [keeper, standbys].map(
         async (work) =>
-          await work.run(over.signal).catch((error: unknown) => loop.fail(asError(error))),
+          await work.run(over.signal).catch((error: unknown) => loop.breakOff(asError(error))),
       )
       resources.defer(async () => {
         ended.abort(new Error('the unit has stopped'))

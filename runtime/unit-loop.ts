@@ -45,6 +45,7 @@ export class UnitLoop {
   readonly #requests: Request[] = []
   #tasks: readonly UnitTask[] = []
   #failure: Error | undefined
+  #broken: Error | undefined
   #listening = false
   #rewinds = 0
   #isRewinding = false
@@ -96,6 +97,12 @@ export class UnitLoop {
   /** Ends `run` with an error, or rewinds where that mends it. */
   fail(error: Error): void {
     this.#failure ??= error
+    this.#parts.wakeup.ring()
+  }
+
+  /** Ends `run` with the error of what runs beside the loop, whatever it is: no rewind would start that again. */
+  breakOff(error: Error): void {
+    this.#broken ??= error
     this.#parts.wakeup.ring()
   }
 
@@ -202,6 +209,7 @@ export class UnitLoop {
   }
 
   async #turn(stop: AbortSignal): Promise<void> {
+    if (this.#broken !== undefined) throw this.#broken
     if (this.#failure !== undefined) throw this.#takeFailure()
     const request = this.#requests[0]
     if (request !== undefined) {
@@ -293,6 +301,7 @@ export class UnitLoop {
   async #rewind(thrown: Error): Promise<void> {
     this.#isRewinding = true
     await this.#rounds.settled()
+    if (thrown === this.#broken) throw thrown
     const error = await this.#readied(thrown)
     const { guarantee, mode, producer, outputs, unit, onEvent } = this.#parts
     const second =

@@ -39,17 +39,19 @@ function fetchedText(
   return { serde, counts }
 }
 
+const before = (value: Serde<string>): KeyValueStoreSpec<string, string> => ({
+  kind: 'key-value',
+  name: 'before',
+  key: text,
+  value,
+  persistent: true,
+  logged: true,
+})
+
 /** Forwards each value after the one before of its key, which it keeps in a store. */
 const pairs = (value: Serde<string>) =>
   topology('app', ({ stream }) => {
-    const store: KeyValueStoreSpec<string, string> = {
-      kind: 'key-value',
-      name: 'before',
-      key: text,
-      value,
-      persistent: true,
-      logged: true,
-    }
+    const store = before(value)
     stream('in', { key: text, value: text })
       .process<string, string>({
         name: 'pair',
@@ -57,14 +59,37 @@ const pairs = (value: Serde<string>) =>
         key: text,
         value: text,
         create: (context) => {
-          const before = context.store(store)
+          const values = context.store(store)
           return (record) => {
             context.forward(record.withValue(`seen ${record.value}`))
-            const last = before.get(record.key) ?? ''
-            before.put(record.key, record.value, record.timestamp)
+            const last = values.get(record.key) ?? ''
+            values.put(record.key, record.value, record.timestamp)
             context.forward(
               new StreamRecord(record.key, last + record.value, record.timestamp, record.headers),
             )
+          }
+        },
+      })
+      .to('out')
+  })
+
+/** Forwards each value after that of key a, which it reads once. */
+const afterFirst = (value: Serde<string>) =>
+  topology('app', ({ stream }) => {
+    const store = before(value)
+    stream('in', { key: text, value: text })
+      .process<string, string>({
+        name: 'pair',
+        stores: [store],
+        key: text,
+        value: text,
+        create: (context) => {
+          let first: string | undefined
+          return {
+            open: async () => {
+              first = context.store(store).get('a')
+            },
+            process: (record) => context.forward(record.withValue(`${first}${record.value}`)),
           }
         },
       })
@@ -168,6 +193,25 @@ describe('a store that holds a value of a schema which is not here', () => {
     expect(counts.loads).toBe(1)
     await second.close()
   })
+
+  test.each<Guarantee>(['exactly-once', 'at-least-once'])(
+    'is fetched for what the author reads when a step opens: %s',
+    async (guarantee) => {
+      const bench = await MemoryBench.with(['in', 'out'])
+      const limits = { commitIntervalMs: 100 }
+      const first = await bench.start(pairs(text), { guarantee, limits })
+      await bench.produce('in', [{ key: 'a', value: '1' }])
+      await first.caughtUp()
+      await first.close()
+      const { serde, counts } = fetchedText(bench)
+      const second = await bench.start(afterFirst(serde), { guarantee, limits })
+      await bench.produce('in', [{ key: 'b', value: '2' }])
+      await second.caughtUp()
+      expect(bench.texts('out').at(-1)).toBe('b=12')
+      expect(counts.loads).toBe(1)
+      await second.close()
+    },
+  )
 
   test('is fetched for the rows of an enrich step', async () => {
     const bench = await MemoryBench.with(['in', 'out'])
