@@ -1,6 +1,6 @@
 /** The words of a command line, sorted into operands and options. node:util splits them; what is wrong is said here. */
 import { parseArgs } from 'node:util'
-import { nearest } from './nearest.ts'
+import { nearest } from '../model/nearest.ts'
 import type { Options } from './options.ts'
 import { usageError } from './usage-error.ts'
 

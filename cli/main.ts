@@ -1,12 +1,12 @@
 /** The command line: the table of commands, and the way from arguments to an exit code. */
 import { readFileSync } from 'node:fs'
 import type { Clock } from '../model/clock.ts'
+import { nearest } from '../model/nearest.ts'
 import type { Command } from './command.ts'
 import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts'
 import { describeFailure, rootFailure } from './failure.ts'
 import { commandHelp, programHelp } from './help.ts'
 import type { Interruption } from './interruption.ts'
-import { nearest } from './nearest.ts'
 import { openOutput } from './output.ts'
 import { usageError } from './usage-error.ts'
 

@@ -1,10 +1,10 @@
 /** `millrace tail`: the records of a topic, for people and for other programs. */
 import { MillraceError } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
 import { asOffset, asPartition, asTopic, isTopicName, type Topic } from '../model/position.ts'
 import type { LogRecord } from '../model/record.ts'
 import type { Cursor, FetchedBatch, Reader, Transport } from '../transport/transport.ts'
 import { defineCommand } from './command.ts'
-import { nearest } from './nearest.ts'
 import { logOptions, logPlaceOf } from './log-place.ts'
 import { openLog } from './open-log.ts'
 import { count, flag, index, optional } from './options.ts'

@@ -1,7 +1,6 @@
 import { Writable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../model/clock.ts'
-import { nearest } from '../../cli/nearest.ts'
 import { units } from '../../cli/options.ts'
 import { openOutput } from '../../cli/output.ts'
 import { progressBar, progressLine, type ProgressState } from '../../cli/progress.ts'
@@ -62,21 +61,6 @@ describe('quantities', () => {
 
   test.each(['', '2-1', 'a', '1,', '-1'])('%j names none', (text) =>
     expect(units.parse(text)).toBeUndefined(),
-  )
-})
-
-describe('the nearest word', () => {
-  const words = ['ingest', 'describe', 'tail', 'run']
-
-  test.each([
-    ['ingset', 'ingest'],
-    ['discribe', 'describe'],
-    ['tial', 'tail'],
-    ['runn', 'run'],
-  ])('%s is meant as %s', (typed, word) => expect(nearest(typed, words)).toBe(word))
-
-  test.each(['', 'xyz', 'deploy', 'walk'])('%j is none of them', (typed) =>
-    expect(nearest(typed, words)).toBeUndefined(),
   )
 })
 

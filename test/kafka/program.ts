@@ -1,6 +1,6 @@
 /**
  * The class path of a Kafka broker, fetched from Maven Central by `mvn`, once, and kept outside the
- * tree: in MILLRACE_KAFKA_CACHE, or in the user's cache.
+ * tree: in MILLRACE_TEST_CACHE, or in the user's cache.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -56,7 +56,7 @@ export function javaArguments(program: string, heapMb: number): readonly string[
 
 /** Where what is fetched for tests and benchmarks is kept. */
 export function cacheFolder(): string {
-  const own = process.env['MILLRACE_KAFKA_CACHE']
+  const own = process.env['MILLRACE_TEST_CACHE']
   if (own !== undefined && own !== '') return own
   return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'millrace')
 }

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -12,6 +12,7 @@ import {
 } from '../../../transport/kafka/options/kafka-options.ts'
 import { clientCredentials } from '../../../transport/kafka/options/oauth-token.ts'
 import { parseProperties } from '../../../transport/kafka/options/properties-file.ts'
+import { SETTING_NAMES } from '../../../transport/kafka/options/setting-names.ts'
 
 const clock = systemClock()
 const folder = await mkdtemp(join(tmpdir(), 'millrace-options-'))
@@ -136,11 +137,72 @@ describe('options', () => {
     ['bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER', /endpoint/],
     ['bootstrap.servers=a:1\nrequest.timeout.ms=soon', /request\.timeout\.ms.*number/],
     ['bootstrap.servers=a:1\ncompression.type=zip', /zip.*zstd/],
+    [
+      'bootstrap.servers=a:1\nsasl.jass.config=x',
+      /client.properties.*sasl\.jass.*Write sasl\.jaas/,
+    ],
+    ['bootstrap.servers=a:1\nsecurity.protocl=SSL', /Write security\.protocol/],
+    ['bootstrap.servers=a:1\nsasl.mechanism=PLAIN', /sasl\.mechanism.*no security.*SASL_SSL/],
+    ['bootstrap.servers=a:1\nssl.keystore.key=K', /ssl\.keystore\.key.*to SSL/],
+    [
+      'bootstrap.servers=a:1\nsecurity.protocol=SSL\nsasl.username=a',
+      /username.*is SSL.*SASL_SSL;/,
+    ],
+    [
+      'bootstrap.servers=a:1\nsecurity.protocol=SASL_PLAINTEXT\nsasl.username=a\nssl.truststore.type=PEM',
+      /truststore.*SASL_PLAINTEXT.*to SASL_SSL;/,
+    ],
   ])('%j is refused with the remedy', async (text, says) => {
     await expect(fromFile(text)).rejects.toMatchObject({
       ...MISCONFIGURED,
       message: expect.stringMatching(says) as unknown,
     })
+  })
+
+  test('of Java applications in the same file are left to them', async () => {
+    const read = await fromFile('bootstrap.servers=a:1\nfoo.bar=1\nfetch.min.bytes=5\nacks=all')
+    expect(read).toMatchObject({ brokers: 'a:1', producer: {}, reader: {} })
+  })
+
+  test('in code go before those of TLS and SASL in a file, which then need no protocol', async () => {
+    const sasl = { mechanism: 'PLAIN', username: 'ann', password: 'p' } as const
+    const text = 'bootstrap.servers=a:1\nsasl.mechanism=PLAIN\nsasl.username=bob'
+    expect(await fromFile(text, { sasl })).toMatchObject({ sasl })
+    await expect(fromFile(text, { tls: true })).rejects.toMatchObject(MISCONFIGURED)
+  })
+
+  test.each([
+    ['SASL_PASWORD', /_SASL_PASWORD .*Set MILLRACE_KAFKA_SASL_PASSWORD/],
+    ['BOOTSTRAP_SERVER', /Set MILLRACE_KAFKA_BOOTSTRAP_SERVERS/],
+    ['SASL_PASSWORD', /sasl\.password.*security\.protocol/],
+    ['ACKS', /acks.*Unset it/],
+    ['PORTS', /ports.*Unset it/],
+  ])('that the environment has as %s are refused with the remedy', async (name, says) => {
+    const environment = { [`MILLRACE_KAFKA_${name}`]: 'x' }
+    await expect(
+      readKafkaOptions({ environment, clock }, { brokers: 'a:1' }),
+    ).rejects.toMatchObject({
+      ...MISCONFIGURED,
+      message: expect.stringMatching(says) as unknown,
+    })
+  })
+
+  test('that are read are listed on the page for operators', async () => {
+    const page = await readFile(new URL('../../../docs/operations.md', import.meta.url), 'utf8')
+    expect(SETTING_NAMES.filter((name) => !page.includes(`\`${name}\``))).toEqual([])
+  })
+
+  test('are none of what Kubernetes says of services, nor the name of a file', async () => {
+    const environment = {
+      MILLRACE_KAFKA_CONFIG: 'client.properties',
+      MILLRACE_KAFKA_SERVICE_HOST: '10.0.0.1',
+      MILLRACE_KAFKA_SERVICE_PORT_CLIENTS: '9092',
+      MILLRACE_KAFKA_PORT: 'tcp://10.0.0.1:9092',
+      MILLRACE_KAFKA_BOOTSTRAP_SERVICE_PORT: '9092',
+      MILLRACE_KAFKA_BOOTSTRAP_PORT_9092_TCP_ADDR: '10.0.0.1',
+    }
+    const read = await readKafkaOptions({ environment, clock }, { brokers: 'a:1' })
+    expect(read).toEqual({ clock, brokers: 'a:1', limits: {}, producer: {}, reader: {} })
   })
 
   test('a file that is not there is named', async () => {

@@ -16,6 +16,12 @@ import type { ProducerLimits } from '../producer/producer-limits.ts'
 import { parseProperties, type KafkaProperties } from './properties-file.ts'
 import { securityOf } from './security-properties.ts'
 import type { KafkaSasl, KafkaTls } from './security.ts'
+import {
+  checkFileNames,
+  environmentSettings,
+  type KafkaSettings,
+  type SettingName,
+} from './setting-names.ts'
 
 /** How a Kafka cluster is reached. */
 export interface KafkaOptions {
@@ -55,7 +61,8 @@ export interface OptionSources {
 
 /**
  * Options from a file and the environment, over which `own` go. Rejects with
- * MILLRACE_KAFKA_MISCONFIGURED where they contradict each other, or name no broker.
+ * MILLRACE_KAFKA_MISCONFIGURED where they contradict each other, name no broker, or set what would
+ * have no effect: setting-names.ts and security-properties.ts say what is found out.
  *
  * @example await openKafka(await readKafkaOptions({ propertiesFile: 'client.properties', environment: process.env, clock }))
  */
@@ -65,20 +72,21 @@ export async function readKafkaOptions(
 ): Promise<KafkaOptions> {
   const properties: KafkaProperties = {
     ...(propertiesFile === undefined ? {} : await readProperties(propertiesFile)),
-    ...environmentProperties(environment),
+    ...environmentSettings(environment),
   }
-  const brokers = own.brokers ?? properties['bootstrap.servers']
+  const settings: KafkaSettings = properties
+  const brokers = own.brokers ?? settings['bootstrap.servers']
   if (brokers === undefined) {
     throw misconfigured('no broker is named. Set bootstrap.servers, or give brokers')
   }
-  const { tls, sasl } = await securityOf(properties, clock)
+  const { tls, sasl } = await securityOf(properties, { clock, own })
   return {
     clock,
-    ...textOption(properties, 'client.id', 'clientId'),
-    ...textOption(properties, 'client.rack', 'rack'),
+    ...textOption(settings, 'client.id', 'clientId'),
+    ...textOption(settings, 'client.rack', 'rack'),
     ...(tls === undefined ? {} : { tls }),
     ...(sasl === undefined ? {} : { sasl }),
-    ...compressionOf(properties),
+    ...compressionOf(settings),
     ...own,
     brokers,
     limits: { ...numbersOf(properties, LIMITS), ...own.limits },
@@ -111,8 +119,14 @@ function parseBroker(text: string): Address {
 }
 
 async function readProperties(path: string): Promise<KafkaProperties> {
+  const properties = parseProperties(await textOf(path))
+  checkFileNames(properties, path)
+  return properties
+}
+
+async function textOf(path: string): Promise<string> {
   try {
-    return parseProperties(await readFile(path, 'utf8'))
+    return await readFile(path, 'utf8')
   } catch (error) {
     throw misconfigured(
       `the properties file ${path} cannot be read. Check its path and rights`,
@@ -121,19 +135,11 @@ async function readProperties(path: string): Promise<KafkaProperties> {
   }
 }
 
-function environmentProperties(
-  environment: Readonly<Record<string, string | undefined>>,
-): KafkaProperties {
-  const found = Object.entries(environment).flatMap(([name, value]) => {
-    const own = name.startsWith('MILLRACE_KAFKA_') ? name.slice('MILLRACE_KAFKA'.length + 1) : ''
-    const isSet = own !== '' && value !== undefined && value !== ''
-    return isSet ? [[own.toLowerCase().replaceAll('_', '.'), value]] : []
-  })
-  return Object.fromEntries(found) as KafkaProperties
-}
+/** Names of this side by Kafka's. */
+type SettingTable<Name> = Readonly<Partial<Record<SettingName, Name>>>
 
 /** Kafka's names of those limits that mean the same here. */
-const LIMITS: Readonly<Record<string, keyof KafkaLimits>> = {
+const LIMITS: SettingTable<keyof KafkaLimits> = {
   'request.timeout.ms': 'requestDeadlineMs',
   'default.api.timeout.ms': 'callDeadlineMs',
   'socket.connection.setup.timeout.ms': 'connectDeadlineMs',
@@ -142,7 +148,7 @@ const LIMITS: Readonly<Record<string, keyof KafkaLimits>> = {
   'retry.backoff.max.ms': 'retryMaxMs',
 }
 
-const PRODUCER: Readonly<Record<string, keyof ProducerLimits>> = {
+const PRODUCER: SettingTable<keyof ProducerLimits> = {
   'batch.size': 'batchBytes',
   'linger.ms': 'lingerMs',
   'buffer.memory': 'producerBytes',
@@ -150,7 +156,7 @@ const PRODUCER: Readonly<Record<string, keyof ProducerLimits>> = {
   'transaction.timeout.ms': 'transactionTimeoutMs',
 }
 
-const READER: Readonly<Record<string, keyof FetchLimits>> = {
+const READER: SettingTable<keyof FetchLimits> = {
   'fetch.max.wait.ms': 'maxWaitMs',
   'fetch.max.bytes': 'responseMaxBytes',
   'max.partition.fetch.bytes': 'partitionMaxBytes',
@@ -159,7 +165,7 @@ const READER: Readonly<Record<string, keyof FetchLimits>> = {
 /** The settings that a table names, as numbers under the names of this side. */
 function numbersOf<Name extends string>(
   properties: KafkaProperties,
-  table: Readonly<Record<string, Name>>,
+  table: SettingTable<Name>,
 ): Partial<Record<Name, number>> {
   const numbers = Object.entries(table).flatMap(([name, limit]) => {
     const text = properties[name]
@@ -173,8 +179,8 @@ function numbersOf<Name extends string>(
   return Object.fromEntries(numbers) as Partial<Record<Name, number>>
 }
 
-function compressionOf(properties: KafkaProperties): Partial<KafkaOptions> {
-  const name = properties['compression.type']
+function compressionOf(settings: KafkaSettings): Partial<KafkaOptions> {
+  const name = settings['compression.type']
   if (name === undefined) return {}
   if (isCompression(name)) return { compression: name }
   const known = Object.keys(COMPRESSION_ID).join(', ')
@@ -186,10 +192,10 @@ function isCompression(name: string): name is Compression {
 }
 
 function textOption(
-  properties: KafkaProperties,
-  name: string,
+  settings: KafkaSettings,
+  name: 'client.id' | 'client.rack',
   option: 'clientId' | 'rack',
 ): Partial<KafkaOptions> {
-  const value = properties[name]
+  const value = settings[name]
   return value === undefined ? {} : { [option]: value }
 }

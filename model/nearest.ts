@@ -12,6 +12,11 @@ export function nearest(typed: string, words: readonly string[]): string | undef
   return best
 }
 
+/** Whether one letter added, dropped or replaced, or two neighbours swapped, make one word the other. */
+export function isOneEditAway(one: string, other: string): boolean {
+  return Math.abs(one.length - other.length) <= 1 && editDistance(one, other) === 1
+}
+
 /** Letters to add, drop, replace or swap with their neighbour (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
