@@ -1,10 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { asPartition, asTopic } from '../../../model/position.ts'
-import { systemClock } from '../../../runtime/system-clock.ts'
-import { TransportError } from '../../../transport/errors.ts'
-import type { FindCoordinatorResponse } from '../../../transport/kafka/api/find-coordinator.ts'
+import { SimulatedClock } from '../../../testing/simulated-clock.ts'
 import type { MetadataResponse, TopicMetadata } from '../../../transport/kafka/api/metadata.ts'
-import { CoordinatorCache } from '../../../transport/kafka/cluster/coordinator-cache.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
 import { KAFKA_LIMITS } from '../../../transport/kafka/limits.ts'
 import {
@@ -12,24 +9,8 @@ import {
   type AskAnyBroker,
 } from '../../../transport/kafka/cluster/metadata-cache.ts'
 
-const clock = systemClock()
-const limits = { ...KAFKA_LIMITS, retryMinMs: 1, retryMaxMs: 2, unknownTopicPatienceMs: 20 }
 const topic = asTopic('t')
 const at = { topic, partition: asPartition(0) }
-
-/** Asks a list of answers, one after the other; the last one again and again. */
-function script<T>(answers: readonly T[]): { readonly ask: AskAnyBroker; asked: number } {
-  const it = {
-    asked: 0,
-    ask: (async () => {
-      const answer = answers[Math.min(it.asked, answers.length - 1)]
-      it.asked += 1
-      await clock.yield()
-      return answer
-    }) as unknown as AskAnyBroker,
-  }
-  return it
-}
 
 interface Told {
   readonly leader?: number
@@ -47,12 +28,28 @@ function metadata(told: Told): MetadataResponse {
   return { throttleTimeMs: 0, brokers, clusterId: 'c', controller: 1, topics: [one] }
 }
 
-function cacheOf(...told: readonly Told[]): {
-  readonly cache: MetadataCache
-  readonly asked: () => number
-} {
-  const asking = script(told.map(metadata))
-  return { cache: new MetadataCache(asking.ask, { clock, limits }), asked: () => asking.asked }
+/** A cache whose brokers give these answers, one after the other; the last one again and again. */
+function cacheOf(...told: readonly Told[]) {
+  const clock = new SimulatedClock(1)
+  let count = 0
+  const ask = (): Promise<MetadataResponse> => {
+    const answer = told[Math.min(count, told.length - 1)]
+    count += 1
+    return Promise.resolve(metadata(answer ?? {}))
+  }
+  return {
+    clock,
+    cache: new MetadataCache(ask as unknown as AskAnyBroker, { clock, limits: KAFKA_LIMITS }),
+    asked: () => count,
+    /** What becomes of a promise, in virtual time. */
+    settled: async <T>(promise: Promise<T>): Promise<T> => {
+      let isSettled = false
+      const settle = (): void => void (isSettled = true)
+      promise.then(settle, settle)
+      await clock.runUntil(() => isSettled, KAFKA_LIMITS.callDeadlineMs)
+      return await promise
+    },
+  }
 }
 
 describe('metadata', () => {
@@ -84,25 +81,30 @@ describe('metadata', () => {
   })
 
   test('without a leader is waited for', async () => {
-    const { cache } = cacheOf({ leader: -1 }, { leader: -1 }, { leader: 1 })
-    expect((await cache.leader(at)).node).toBe(1)
+    const { cache, asked, settled } = cacheOf({ leader: -1 }, { leader: -1 }, { leader: 1 })
+    expect((await settled(cache.leader(at))).node).toBe(1)
+    expect(asked()).toBe(3)
   })
 
   test('without a leader at the deadline is a retriable error', async () => {
-    const { cache } = cacheOf({ leader: -1 })
-    await expect(cache.leader(at, { deadlineMs: 20 })).rejects.toMatchObject({
+    const { clock, cache, settled } = cacheOf({ leader: -1 })
+    await expect(settled(cache.leader(at, { deadlineMs: 500 }))).rejects.toMatchObject({
       code: 'MILLRACE_KAFKA_REFUSED',
       kind: 'retriable',
     })
+    expect(clock.monotonic()).toBeLessThanOrEqual(500)
   })
 
   test('of a topic that is only just known comes after some patience, of none a clear error', async () => {
     const unknown = { errorCode: CODE.unknownTopicOrPartition }
-    expect((await cacheOf(unknown, unknown, {}).cache.leader(at)).node).toBe(1)
-    await expect(cacheOf(unknown).cache.leader(at)).rejects.toMatchObject({
+    const late = cacheOf(unknown, unknown, {})
+    expect((await late.settled(late.cache.leader(at))).node).toBe(1)
+    const { clock, cache, settled } = cacheOf(unknown)
+    await expect(settled(cache.leader(at))).rejects.toMatchObject({
       code: 'MILLRACE_UNKNOWN_PARTITION',
       kind: 'fatal',
     })
+    expect(clock.monotonic()).toBeGreaterThanOrEqual(KAFKA_LIMITS.unknownTopicPatienceMs)
   })
 
   test('without the right to see it is told at once', async () => {
@@ -119,45 +121,5 @@ describe('metadata', () => {
     await expect(one).rejects.toThrow('enough')
     expect((await two).node).toBe(1)
     expect(asked()).toBe(1)
-  })
-})
-
-describe('a coordinator', () => {
-  const group = { kind: 'group', key: 'g' } as const
-  const found = (nodeId: number, errorCode = 0): FindCoordinatorResponse => {
-    return { throttleTimeMs: 0, errorCode, errorMessage: null, nodeId, host: 'h', port: 1 }
-  }
-  const away = found(-1, CODE.coordinatorNotAvailable)
-
-  test('is asked for until there is one, once for all who want it, and again when it has moved', async () => {
-    const asking = script([away, found(1), found(2)])
-    const cache = new CoordinatorCache(asking.ask, { clock, limits })
-    expect(await Promise.all([cache.find(group), cache.find(group)])).toEqual([1, 1])
-    expect(await cache.find(group)).toBe(1)
-    expect(asking.asked).toBe(2)
-    cache.forget(group)
-    expect(await cache.find(group)).toBe(2)
-  })
-
-  test('that is not there at the deadline is a retriable error, and asked for anew later', async () => {
-    const asking = script([away])
-    const cache = new CoordinatorCache(asking.ask, { clock, limits })
-    const failed = cache.find(group, { deadlineMs: 10 })
-    await expect(failed).rejects.toBeInstanceOf(TransportError)
-    await expect(failed).rejects.toMatchObject({ kind: 'retriable' })
-    const before = asking.asked
-    const later = cache.find(group, { deadlineMs: 100 })
-    await expect(later).rejects.toMatchObject({ kind: 'retriable' })
-    expect(asking.asked).toBeGreaterThan(before)
-  })
-
-  test('goes on being looked for where one gives up', async () => {
-    const asking = script([away, found(1)])
-    const cache = new CoordinatorCache(asking.ask, { clock, limits })
-    const giveUp = new AbortController()
-    const [one, two] = [cache.find(group, { signal: giveUp.signal }), cache.find(group)]
-    giveUp.abort(new Error('enough'))
-    await expect(one).rejects.toThrow('enough')
-    expect(await two).toBe(1)
   })
 })

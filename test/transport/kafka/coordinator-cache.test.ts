@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { SimulatedClock } from '../../../testing/simulated-clock.ts'
+import { TransportError } from '../../../transport/errors.ts'
 import { CoordinatorCache } from '../../../transport/kafka/cluster/coordinator-cache.ts'
 import { CODE } from '../../../transport/kafka/error-codes.ts'
 import { KAFKA_LIMITS } from '../../../transport/kafka/limits.ts'
@@ -19,6 +20,7 @@ function cacheOf(...answers: readonly (Promise<object> | object)[]) {
   return { clock, cache, asked }
 }
 
+const AWAY = { errorCode: CODE.coordinatorNotAvailable, nodeId: -1 }
 const named = (nodeId: number) => ({ errorCode: CODE.none, nodeId })
 
 test('a coordinator is asked for once, and again when it has moved', async () => {
@@ -58,4 +60,18 @@ test('a failed search is not remembered', async () => {
   await expect(cache.find(GROUP)).rejects.toMatchObject({ code })
   expect(await cache.find(GROUP)).toBe(1)
   expect(asked).toHaveLength(2)
+})
+
+test('a coordinator that is not there yet is asked for until there is one, or the deadline', async () => {
+  const { clock, cache, asked } = cacheOf(AWAY, AWAY, named(1), AWAY)
+  const found = cache.find(GROUP)
+  await clock.runUntil(() => asked.length === 3, KAFKA_LIMITS.callDeadlineMs)
+  expect(await found).toBe(1)
+  cache.forget(GROUP)
+  const outcome: unknown[] = []
+  void cache.find(GROUP, { deadlineMs: 500 }).catch((error: unknown) => outcome.push(error))
+  await clock.runUntil(() => outcome.length === 1, KAFKA_LIMITS.callDeadlineMs)
+  expect(outcome[0]).toBeInstanceOf(TransportError)
+  expect(outcome).toMatchObject([{ code: 'MILLRACE_KAFKA_REFUSED', kind: 'retriable' }])
+  expect(asked.length).toBeGreaterThan(4)
 })
