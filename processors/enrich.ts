@@ -81,6 +81,7 @@ export function enrichSpec<K, V, R>(
     },
     // Only the place of a record is asked for.
     leasesSource: true,
+    ...(options.onFailure === 'dead-letter' ? { deadLetters: true } : {}),
     create: (context) => {
       const limits = context.shared(limitsKey, () => limitsOf(options))
       const made = work(context)

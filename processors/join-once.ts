@@ -52,6 +52,7 @@ export function joinOnce<K, L, R, Out>(
   return {
     kind: 'joinOnce',
     name,
+    ...(declaration.options.onExpire === 'dead-letter' ? { deadLetters: true } : {}),
     stores: [left, right, times],
     serdes: {
       key: { serde: key, topic: left.name, role: 'key' },

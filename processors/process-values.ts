@@ -11,6 +11,8 @@ import type { ProcessorContext, ProcessorSpec, Processor, ProcessRecord } from '
 export interface ProcessValuesDeclaration<K, V, W> {
   /** The stores that `create` may ask its context for. */
   readonly stores?: readonly StoreSpec[]
+  /** It may call `deadLetter`: an app without a dead-letter topic is then refused before it starts. */
+  readonly deadLetters?: true
   /** Makes the logic: once per task, and again after every abort. Derive what is forwarded with `record.withValue`. */
   create(context: ProcessorContext<K, W>): ProcessRecord<K, V> | Processor<K, V>
 }
@@ -24,6 +26,7 @@ export function processValues<K, V, W>(
     kind: 'processValues',
     name,
     stores: declaration.stores ?? [],
+    ...(declaration.deadLetters === true ? { deadLetters: true } : {}),
     create: (context) => {
       let current: StreamRecord<K, V> | undefined
       const kept = (forward: ProcessRecord<K, W>): ProcessRecord<K, W> => {

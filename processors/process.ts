@@ -9,6 +9,8 @@ import type { ProcessorContext, ProcessorSpec, Processor, ProcessRecord } from '
 export interface ProcessDeclaration<K, V, L, W> {
   /** The stores that `create` may ask its context for. */
   readonly stores?: readonly StoreSpec[]
+  /** It may call `deadLetter`: an app without a dead-letter topic is then refused before it starts. */
+  readonly deadLetters?: true
   /** Makes the logic: once per task, and again after every abort, so that fields never outlive their transaction. */
   create(context: ProcessorContext<L, W>): ProcessRecord<K, V> | Processor<K, V>
 }
@@ -22,6 +24,7 @@ export function process<K, V, L, W>(
     kind: 'process',
     name,
     stores: declaration.stores ?? [],
+    ...(declaration.deadLetters === true ? { deadLetters: true } : {}),
     create: (context) => declaration.create(context),
   }
 }

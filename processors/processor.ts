@@ -30,6 +30,8 @@ export interface ProcessorSpec<K, V, KOut, VOut> {
   readonly serdes?: Readonly<Record<string, SerdeUse>>
   /** It keeps bytes of `source()` only while it holds their lease. Without this word they are taken to be kept for ever. */
   readonly leasesSource?: true
+  /** It may call `deadLetter`: an app that has no dead-letter topic is then refused before it starts, and not at the first letter. */
+  readonly deadLetters?: true
   create(context: ProcessorContext<KOut, VOut>): ProcessRecord<K, V> | Processor<K, V>
 }
 

@@ -5,11 +5,13 @@
  */
 import { sleep } from '../model/clock.ts'
 import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
-import { asTopic, type TopicPartition } from '../model/position.ts'
+import type { Topic, TopicPartition } from '../model/position.ts'
 import { untilAborted } from '../model/until-aborted.ts'
 import { forApplication } from '../topology/application.ts'
 import type { Topology } from '../topology/graph.ts'
+import { applicationNameOf } from './application-name.ts'
 import { limitsOf, type Guarantee, type StreamsLimits, type StreamsOptions } from './config.ts'
+import { deadLetterTopicOf } from './dead-letter.ts'
 import { policiesOf } from './failure.ts'
 import { LocalSessionStore } from './local-session-store.ts'
 import { LocalStore, type LocalStoreOptions, type LocalStoreSource } from './local-store.ts'
@@ -27,7 +29,11 @@ import type { CommitUnit } from './unit.ts'
 import type { UnitTask } from './unit-task.ts'
 import { makeUnits } from './units.ts'
 
-/** Prepares an app; nothing happens before `start`. */
+/**
+ * Prepares an app; nothing happens before `start`. Throws what is known to be wrong already:
+ * MILLRACE_ILLEGAL_NAME, MILLRACE_LIMITS_CONFLICT, MILLRACE_NO_DEAD_LETTER_TOPIC, and
+ * MILLRACE_TOPOLOGY_INVALID for a dead-letter topic that the app itself reads.
+ */
 export function streams(topology: Topology, options: StreamsOptions): StreamsApp {
   return new StreamsApp(topology, options)
 }
@@ -44,6 +50,7 @@ export class StreamsApp implements AsyncDisposable {
   readonly #options: StreamsOptions
   readonly #guarantee: Guarantee
   readonly #limits: StreamsLimits
+  readonly #deadLetterTopic: Topic | undefined
   readonly #counters = new Counters()
   readonly #pause = new Pause()
   readonly #resources = new AsyncDisposableStack()
@@ -55,8 +62,15 @@ export class StreamsApp implements AsyncDisposable {
 
   constructor(topology: Topology, options: StreamsOptions) {
     this.#options = options
-    this.application = options.application ?? topology.name
-    this.#topology = forApplication(topology, this.application)
+    const application = applicationNameOf(topology, options.application)
+    const { deadLetterTopic, failures } = options
+    this.application = application
+    this.#topology = forApplication(topology, application)
+    this.#deadLetterTopic = deadLetterTopicOf(this.#topology, {
+      application,
+      deadLetterTopic,
+      failures,
+    })
     this.#guarantee = options.guarantee ?? 'exactly-once'
     this.#limits = limitsOf(this.#guarantee, options.limits)
     this.closed = this.#ended.promise
@@ -213,11 +227,10 @@ export class StreamsApp implements AsyncDisposable {
   }
 
   async #makeUnits(): Promise<readonly CommitUnit[]> {
-    const { transport, registry, deadLetterTopic } = this.#options
-    const letters = deadLetterTopic === undefined ? undefined : asTopic(deadLetterTopic)
+    const { transport, registry } = this.#options
     const topics = await prepareTopics(this.#topology, this.application, {
       transport,
-      deadLetterTopic: letters,
+      deadLetterTopic: this.#deadLetterTopic,
     })
     const services = await this.#services(topics, registry)
     const units = makeUnits({
@@ -245,7 +258,8 @@ export class StreamsApp implements AsyncDisposable {
   }
 
   async #services(topics: KnownTopics, registry: StreamsOptions['registry']): Promise<AppServices> {
-    const { transport, clock, failures, deadLetterTopic, onEvent } = this.#options
+    const { transport, clock, failures, onEvent } = this.#options
+    const letters = this.#deadLetterTopic
     const open = await openTopology(this.#topology, this.application, { registry, clock })
     this.#open = open
     this.#closing.signal.throwIfAborted()
@@ -258,7 +272,6 @@ export class StreamsApp implements AsyncDisposable {
     const payloads = new PayloadCache(reader, { maxBytes: this.#limits.payloadBytes })
     for (const { topicId, topic } of topics.all) payloads.addTopic(topicId, topic)
     const shared = new Map<object, unknown>()
-    const letters = deadLetterTopic === undefined ? undefined : asTopic(deadLetterTopic)
     return {
       open,
       clock,

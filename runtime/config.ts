@@ -32,7 +32,7 @@ export interface StreamsOptions {
   readonly signal?: AbortSignal
   readonly limits?: Partial<StreamsLimits>
   readonly failures?: Partial<FailurePolicies>
-  /** Receives records that cannot be processed, where a policy says so. Created with one partition where it does not exist. */
+  /** Receives records that cannot be processed, where a policy says so. Created with one partition where it does not exist. One that the app itself reads is refused. */
   readonly deadLetterTopic?: string
   /** Told what happens: state changes, rewinds, restores, dropped records. Default: nobody. */
   readonly onEvent?: (event: StreamsEvent) => void

@@ -129,14 +129,6 @@ describe('a record whose partner never comes', () => {
     expect(left(bench, 'meet-left')).toEqual([])
   })
 
-  test('needs a dead-letter topic for that policy', async () => {
-    const bench = await MemoryBench.with(TOPICS)
-    await bench.produce('left', [{ key: 'a', value: 'L', timestamp: 1000 }])
-    await bench.produce('right', [{ key: 'x', value: 'R', timestamp: 2000 }])
-    const life = await bench.start(joined({ onExpire: 'dead-letter' }))
-    expect(await life.failure()).toMatchObject({ code: 'MILLRACE_NO_DEAD_LETTER_TOPIC' })
-  })
-
   test('expires by times that outlive a crash', async () => {
     const { bench, life, feed } = await running()
     await feed('right', { key: 'x', value: 'R', timestamp: 5000 })

@@ -113,13 +113,6 @@ describe.each(BAD)('a record $name', ({ record, code, kind }) => {
       }
     },
   )
-
-  test('needs a dead-letter topic for that policy', async () => {
-    const bench = await MemoryBench.with(['in', 'out'])
-    await bench.produce('in', around(record))
-    const life = await bench.start(numbers(), { failures: { [kind]: 'dead-letter' } })
-    expect(await life.failure()).toMatchObject({ code: 'MILLRACE_NO_DEAD_LETTER_TOPIC' })
-  })
 })
 
 describe('a dead letter', () => {

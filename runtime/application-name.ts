@@ -1,0 +1,39 @@
+/** The name of an application, checked before anything is named after it: topics, offsets, transactions, folders. */
+import { MillraceError } from '../model/errors.ts'
+import { isTopicName, type Topic } from '../model/position.ts'
+import type { Topology } from '../topology/graph.ts'
+
+/**
+ * The name that a topology runs under: the one that is given, otherwise its own. Throws
+ * MILLRACE_ILLEGAL_NAME where it, or a topic that the application would make, cannot be named so.
+ */
+export function applicationNameOf(topology: Topology, given: string | undefined): string {
+  const application = given ?? topology.name
+  legalName('application', application)
+  const changelogs = topology.stores
+    .filter(({ spec, changelog }) => spec.logged && changelog === 'own')
+    .map(({ spec }) => `${spec.name}-changelog`)
+  const repartitions = topology.repartitions.map(({ topic }) => topic)
+  for (const own of [...repartitions, ...changelogs]) {
+    const topic = `${application}-${own}`
+    if (isTopicName(topic)) continue
+    throw new MillraceError(
+      'MILLRACE_ILLEGAL_NAME',
+      `the application is named ${application}, and its topic ${topic} would have ${topic.length} characters, ` +
+        'more than the 249 that Kafka takes: give the application, or that step, a shorter name.',
+      { place: topic },
+    )
+  }
+  return application
+}
+
+/** The value of `option` as a name. Throws MILLRACE_ILLEGAL_NAME where no topic may be named so. */
+export function legalName(option: 'application' | 'deadLetterTopic', name: string): Topic {
+  if (isTopicName(name)) return name
+  throw new MillraceError(
+    'MILLRACE_ILLEGAL_NAME',
+    `${option} is ${JSON.stringify(name)}, and Kafka takes no such name for a topic: use 1 to 249 of ` +
+      "the letters a-z and A-Z, digits, '.', '_' and '-'.",
+    { place: option },
+  )
+}
