@@ -55,7 +55,7 @@ export type SettingName = (typeof SETTING_NAMES)[number]
 /** Settings as far as they are read: another name does not compile, so that none is read which the list lacks. */
 export type KafkaSettings = Readonly<Partial<Record<SettingName, string>>>
 
-const PREFIX = 'MILLRACE_KAFKA_'
+const OURS = /^MILLRACE_KAFKA_(?=.)/
 /** Variables behind the prefix that are no settings: the commands' name of a properties file. */
 const NO_SETTINGS: ReadonlySet<string> = new Set(['CONFIG'])
 /**
@@ -80,22 +80,26 @@ export function environmentSettings(
 ): KafkaProperties {
   const found: Record<string, string> = {}
   for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith(PREFIX) || value === undefined || value === '') continue
-    const own = variable.slice(PREFIX.length)
+    const [prefix] = OURS.exec(variable) ?? []
+    if (prefix === undefined || value === undefined || value === '') continue
+    const own = variable.slice(prefix.length)
     if (NO_SETTINGS.has(own) || OF_A_SERVICE.test(own)) continue
     const name = own.toLowerCase().replaceAll('_', '.')
-    if (!isSettingName(name)) throw unknownVariable(variable, name)
+    if (!isSettingName(name)) throw unknownVariable(name, { variable, prefix })
     found[name] = value
   }
   return found
 }
 
-function unknownVariable(variable: string, name: string): Error {
+function unknownVariable(
+  name: string,
+  { variable, prefix }: { readonly variable: string; readonly prefix: string },
+): Error {
   const meant = nearest(name, SETTING_NAMES)
   const remedy =
     meant === undefined
       ? 'Unset it; docs/operations.md lists those that are'
-      : `Set ${PREFIX}${meant.toUpperCase().replaceAll('.', '_')} in its place, or unset it`
+      : `Set ${prefix}${meant.toUpperCase().replaceAll('.', '_')} in its place, or unset it`
   return misconfigured(
     `${variable} is set in the environment, and ${name} is no setting that is read. ${remedy}`,
   )
