@@ -28,6 +28,11 @@ const COMMANDS: readonly CommandEntry[] = [
     'puts videos into the log in chunks',
     async () => (await import('./ingest.ts')).ingestCommand,
   ),
+  entry(
+    'send',
+    'puts lines of standard input into a topic',
+    async () => (await import('./send.ts')).sendCommand,
+  ),
   entry('run', 'runs a pipeline', async () => (await import('./run.ts')).runCommand),
   entry(
     'reset',

@@ -54,7 +54,7 @@ async function openEmbedded(
   { clock, existing = false, isAlone = false, signal }: OpenLogOptions,
 ): Promise<OpenLog> {
   if (existing && (await stat(path).catch(() => undefined)) === undefined) {
-    const message = `there is no embedded log at ${path}; give the folder that ingest or run was given`
+    const message = `there is no embedded log at ${path}; give the folder that ingest, run or topics --create was given`
     throw new MillraceError('MILLRACE_LOG_MISSING', message, { place: path })
   }
   const file = fileRegistry(join(path, REGISTRY_FILE))

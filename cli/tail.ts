@@ -1,20 +1,27 @@
 /** `millrace tail`: the records of a topic, for people and for other programs. */
 import { MillraceError } from '../model/errors.ts'
-import { nearest } from '../model/nearest.ts'
-import { asOffset, asPartition, asTopic, isTopicName, type Topic } from '../model/position.ts'
+import { asOffset, asPartition, type Topic } from '../model/position.ts'
 import type { LogRecord } from '../model/record.ts'
 import type { Cursor, FetchedBatch, Reader, Transport } from '../transport/transport.ts'
 import { defineCommand } from './command.ts'
+import { existingTopic } from './existing-topic.ts'
 import { logOptions, logPlaceOf } from './log-place.ts'
 import { openLog } from './open-log.ts'
-import { count, flag, index, optional } from './options.ts'
+import { count, flag, index, optional, type ValueKind } from './options.ts'
 import type { Json, Output } from './output.ts'
-import { RecordReader } from './readable-record.ts'
+import { KINDS, RecordReader, type Kind } from './readable-record.ts'
 import { cut, visible } from './terminal-text.ts'
 
 const PREFETCH_BYTES = 32 * 2 ** 20
 /** A record on a terminal is a line, not a page; --json has it whole. */
 const LONGEST_LINE = 400
+
+const kindNames = Object.keys(KINDS).join(', ')
+const kinds: ValueKind<Kind> = {
+  placeholder: 'KIND',
+  looksLike: `one of ${kindNames}`,
+  parse: (given) => (isKind(given) ? given : undefined),
+}
 
 /** The command. */
 export const tailCommand = defineCommand({
@@ -22,10 +29,14 @@ export const tailCommand = defineCommand({
   summary: 'shows the records of a topic',
   details:
     'Shows what is committed, up to the end of the topic. Avro is read by the schema it was written\n' +
-    'with; other values are shown as text or as hexadecimal digits.',
+    'with, and what --key and --value name as that; the rest is shown as text where it is text, and\n' +
+    'otherwise as bytes: a line has the first of them in hexadecimal digits. With --json nothing is\n' +
+    'cut, bytes are {"base64":…}, and numbers of 64 bits are text, so that no digit is lost.',
   operands: { usage: '<topic>', least: 1, most: 1 },
   options: {
     ...logOptions,
+    key: optional(kinds, `what keys are: ${kindNames}`),
+    value: optional(kinds, 'what values are, likewise'),
     from: optional(index, 'the first offset; otherwise the oldest'),
     partition: optional(index, 'one partition only'),
     max: optional(count, 'how many records at most'),
@@ -37,6 +48,7 @@ export const tailCommand = defineCommand({
       line: 'millrace tail videos.raw --embedded data --from 40 --max 5',
       says: 'a few from the middle',
     },
+    { line: 'millrace tail word-counts --embedded data --value int64', says: 'counts' },
     {
       line: 'millrace tail words --brokers localhost:9092 --follow',
       says: 'what comes into a Kafka cluster',
@@ -49,13 +61,17 @@ export const tailCommand = defineCommand({
   endless: true,
   run: async ({ operands: [name = ''], options, output, clock, signal }) => {
     await using log = await openLog(logPlaceOf(options), { clock, existing: true, signal })
-    const topic = await existingTopic(log.transport, name)
+    const { topic } = await existingTopic(log.transport, name)
     await using reader = log.transport.openReader({
       isolation: 'read_committed',
       prefetchBytes: PREFETCH_BYTES,
     })
     const parts = await openParts(log.transport, reader, { topic, ...options })
-    const readable = new RecordReader(topic, log.registry)
+    const readable = new RecordReader(topic, {
+      registry: log.registry,
+      isWhole: output.json,
+      kinds: { key: options.key, value: options.value },
+    })
     let left = options.max ?? Infinity
     while (left > 0 && (options.follow || parts.some(isBehind))) {
       const batches = parts.flatMap(({ cursor }) => cursor.take() ?? [])
@@ -75,21 +91,6 @@ interface Part {
 
 function isBehind({ cursor, end }: Part): boolean {
   return cursor.position < end
-}
-
-async function existingTopic(transport: Transport, name: string): Promise<Topic> {
-  // By its name, for a cluster lists only those that this user may see, and says of a named one that he may not.
-  const [found] = isTopicName(name) ? await transport.admin.describeTopics([asTopic(name)]) : []
-  if (found !== undefined) return found.topic
-  const known = (await transport.admin.describeTopics()).map(({ topic }) => topic)
-  const meant = nearest(name, known)
-  const hint =
-    meant === undefined
-      ? `there are: ${known.toSorted().join(', ') || 'none yet'}`
-      : `did you mean ${meant}?`
-  throw new MillraceError('MILLRACE_UNKNOWN_TOPIC', `there is no topic '${name}'; ${hint}`, {
-    place: name,
-  })
 }
 
 async function openParts(
@@ -143,7 +144,7 @@ async function showRecord(
   const value = await readable.read('value', record.value)
   const headers = record.headers.map((header) => ({
     key: header.key,
-    value: header.value === null ? null : header.value.toString('utf8'),
+    value: header.value === null ? null : readable.plain(header.value),
   }))
   const time = timestamp < 0 ? '-' : new Date(timestamp).toISOString()
   const line = `${topic}[${partition}]@${offset}  ${time}  ${oneLine(key)}  ${oneLine(value)}`
@@ -160,4 +161,8 @@ async function showRecord(
 
 function oneLine(value: Json): string {
   return visible(typeof value === 'string' ? value : JSON.stringify(value))
+}
+
+function isKind(given: string): given is Kind {
+  return Object.hasOwn(KINDS, given)
 }

@@ -7,6 +7,7 @@ import { commandHelp } from '../../cli/help.ts'
 import { ingestCommand } from '../../cli/ingest.ts'
 import { resetCommand } from '../../cli/reset.ts'
 import { runCommand } from '../../cli/run.ts'
+import { sendCommand } from '../../cli/send.ts'
 import { tailCommand } from '../../cli/tail.ts'
 import { topicsCommand } from '../../cli/topics.ts'
 import { millrace } from './millrace.ts'
@@ -96,6 +97,7 @@ const COMMANDS = [
   ingestCommand,
   resetCommand,
   runCommand,
+  sendCommand,
   tailCommand,
   topicsCommand,
 ]
