@@ -6,11 +6,18 @@
  *
  * It looks for something new by the clock: all copies ask for the ends of their changelogs in one
  * request; only one that mirrors a source topic asks for the owner's offsets as well.
+ *
+ * A task that is to run here waits for nothing but the end of its own copy. A copy goes on where it
+ * was, so whatever is being followed is called off for that; and a copy counts as here until its
+ * database is closed, so that nobody opens it a second time.
  */
 import { sleep } from '../model/clock.ts'
+import { eitherSignal } from '../model/either-signal.ts'
 import { asError, isMillraceError } from '../model/errors.ts'
 import type { Offset } from '../model/position.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 import type { TaskState } from '../state/layers.ts'
+import { STATE_LIMITS } from '../state/state-limits.ts'
 import type { CommittedOffset, Transport } from '../transport/transport.ts'
 import { describeTask, type TaskId } from './assignment.ts'
 import type { AppServices } from './services.ts'
@@ -26,7 +33,7 @@ export interface OpenCopy extends AsyncDisposable {
 export interface StandbysParts {
   readonly groupId: string
   readonly transport: Transport
-  readonly services: AppServices
+  readonly services: Pick<AppServices, 'open' | 'clock' | 'limits' | 'onEvent'>
   readonly open: (taskId: TaskId) => Promise<OpenCopy>
 }
 
@@ -37,11 +44,17 @@ interface Copy {
   lag: number | undefined
 }
 
+const CALLED_OFF = new Error('the standby tasks of this unit have changed')
+
 /** The standby tasks of one run of a unit. */
 export class Standbys {
   readonly #parts: StandbysParts
   readonly #copies = new Map<string, Copy>()
+  /** Tasks whose databases are open here, or being opened or closed. */
+  readonly #here = new Set<string>()
   #wanted: readonly TaskId[] = []
+  /** Calls off the following that is under way, or queued. */
+  #following: AbortController | undefined
   /** Opening, following and closing come one after the other. */
   #turn: Promise<void> = Promise.resolve()
 
@@ -57,12 +70,17 @@ export class Standbys {
   /** Which copies are to be here; `run` opens and closes them. */
   want(tasks: readonly TaskId[]): void {
     this.#wanted = tasks
+    const wanted = new Set(tasks.map(describeTask))
+    const isAnyOver = this.#copies.keys().some((name) => !wanted.has(name))
+    if (isAnyOver) this.#following?.abort(CALLED_OFF)
   }
 
-  /** Closes the copies of tasks that are about to run here. */
+  /** Closes the copies of tasks that are about to run here; resolves when none of them is open any more. */
   async giveUp(tasks: readonly TaskId[]): Promise<void> {
     const names = new Set(tasks.map(describeTask))
     this.#wanted = this.#wanted.filter((task) => !names.has(describeTask(task)))
+    if (!names.values().some((name) => this.#here.has(name))) return
+    this.#following?.abort(CALLED_OFF)
     await this.#next(async () => await this.#close((name) => names.has(name)))
   }
 
@@ -70,7 +88,11 @@ export class Standbys {
   async run(stop: AbortSignal): Promise<void> {
     const { clock, limits } = this.#parts.services
     while (!stop.aborted) {
-      await this.#next(async () => await this.#follow(stop))
+      // Made before its turn comes: who calls it off by then must not wait for it either.
+      const following = new AbortController()
+      this.#following = following
+      using either = eitherSignal(stop, following.signal)
+      await this.#next(async () => await this.#follow(either.signal))
       await sleep(clock, limits.standbyIntervalMs, stop).catch(() => {})
     }
   }
@@ -78,6 +100,7 @@ export class Standbys {
   /** Closes all copies. */
   async end(): Promise<void> {
     this.#wanted = []
+    this.#following?.abort(CALLED_OFF)
     await this.#next(async () => await this.#close(() => true))
   }
 
@@ -87,44 +110,74 @@ export class Standbys {
     await turn
   }
 
-  async #follow(stop: AbortSignal): Promise<void> {
+  async #follow(signal: AbortSignal): Promise<void> {
     const wanted = new Set(this.#wanted.map(describeTask))
     await this.#close((name) => !wanted.has(name))
-    for (const taskId of this.#wanted) await this.#open(taskId)
+    // Looked for anew each time: what was given up meanwhile may be open elsewhere by now.
+    const missing = () => this.#wanted.find((task) => !this.#copies.has(describeTask(task)))
+    for (let task = missing(); task !== undefined; task = missing()) {
+      if (signal.aborted) return
+      await this.#open(task)
+    }
     if (this.#copies.size === 0) return
     try {
-      await this.#catchUp(stop)
+      signal.throwIfAborted()
+      await this.#catchUp(signal)
     } catch (error) {
       // A log that does not answer now is asked again; a stop is not a failure.
       const isPassing = isMillraceError(error) && error.remedy === 'retry'
-      if (!isPassing && !stop.aborted) throw asError(error)
+      if (!isPassing && !signal.aborted) throw asError(error)
     }
   }
 
-  async #catchUp(stop: AbortSignal): Promise<void> {
+  async #catchUp(signal: AbortSignal): Promise<void> {
     const { admin } = this.#parts.transport
     const copies = [...this.#copies.values()]
     const changelogs = copies.flatMap(({ restore }) => restore.changelogs)
-    const allEnds = await admin.offsets(changelogs, 'latest', 'read_committed')
+    const asked = admin.offsets(changelogs, 'latest', 'read_committed')
+    const allEnds = await untilAborted(asked, signal)
+    const late: { readonly copy: Copy; readonly ends: ReadonlyMap<string, Offset> }[] = []
     let next = 0
     for (const copy of copies) {
       const changelogEnds = allEnds.slice(next, (next += copy.restore.changelogs.length))
-      const starts = await this.#committed(copy)
+      const starts = await this.#committed(copy, signal)
       if (starts === undefined) continue
       const ends = copy.restore.ends(starts, changelogEnds)
       copy.lag = behind(copy, ends)
-      if (copy.lag > 0) await copy.restore.run({ ends, signal: stop })
+      if (copy.lag > 0) late.push({ copy, ends })
+      // Before any that takes long: an end is good for a stamp only while it is new.
+      else if (this.#isStampDue(copy, ends)) await copy.restore.run({ ends, signal })
+    }
+    for (const { copy, ends } of late) {
+      await copy.restore.run({ ends, signal })
       copy.lag = 0
     }
   }
 
+  /** Whether a copy that stands at the end was written so long ago that it must show that it still holds: deletions leave the log. */
+  #isStampDue({ open }: Copy, ends: ReadonlyMap<string, Offset>): boolean {
+    const nowMs = this.#parts.services.clock.now()
+    let isDue = false
+    for (const [store, end] of ends) {
+      const checkpoint = open.state.checkpoint(store)
+      if ((checkpoint?.offset ?? 0) !== end) return false
+      if (checkpoint === undefined) continue
+      isDue ||= nowMs - checkpoint.writtenAtMs >= STATE_LIMITS.restampMs
+    }
+    return isDue
+  }
+
   /** Committed offsets of the source topics that a copy mirrors; undefined while they are not known. */
-  async #committed({ restore }: Copy): Promise<readonly CommittedOffset[] | undefined> {
+  async #committed(
+    { restore }: Copy,
+    signal: AbortSignal,
+  ): Promise<readonly CommittedOffset[] | undefined> {
     const { mirrored } = restore
     if (mirrored.length === 0) return []
     try {
       const { groupId, transport } = this.#parts
-      const committed = await transport.admin.committedOffsets(groupId, mirrored)
+      const asked = transport.admin.committedOffsets(groupId, mirrored)
+      const committed = await untilAborted(asked, signal)
       return committed.flatMap((offset) => (offset === undefined ? [] : [offset]))
     } catch (error) {
       if (isMillraceError(error, 'MILLRACE_OFFSETS_PENDING')) return undefined
@@ -134,11 +187,16 @@ export class Standbys {
 
   async #open(taskId: TaskId): Promise<void> {
     const name = describeTask(taskId)
-    if (this.#copies.has(name)) return
-    const open = await this.#parts.open(taskId)
-    const { transport, services } = this.#parts
-    const restore = new TaskRestore({ taskId, state: open.state, transport, services })
-    this.#copies.set(name, { open, restore, lag: undefined })
+    this.#here.add(name)
+    try {
+      const open = await this.#parts.open(taskId)
+      const { transport, services } = this.#parts
+      const restore = new TaskRestore({ taskId, state: open.state, transport, services })
+      this.#copies.set(name, { open, restore, lag: undefined })
+    } catch (error) {
+      this.#here.delete(name)
+      throw asError(error)
+    }
   }
 
   async #close(isOver: (name: string) => boolean): Promise<void> {
@@ -146,6 +204,7 @@ export class Standbys {
     for (const [name, { open }] of this.#copies) {
       if (!isOver(name)) continue
       this.#copies.delete(name)
+      resources.defer(() => void this.#here.delete(name))
       resources.use(open)
     }
   }

@@ -6,6 +6,7 @@
  */
 import { eitherSignal } from '../model/either-signal.ts'
 import { asError } from '../model/errors.ts'
+import { untilAborted } from '../model/until-aborted.ts'
 import { describeTask, type TaskId } from './assignment.ts'
 import type { Share } from './share.ts'
 import type { Standbys } from './standbys.ts'
@@ -127,7 +128,8 @@ export class TaskKeeper {
     using either = eitherSignal(stop, calledOff.signal)
     const { signal } = either
     try {
-      await this.#parts.standbys.giveUp(taskIds)
+      // Nothing is open yet: a copy that takes long to close need not keep a revocation waiting.
+      await untilAborted(this.#parts.standbys.giveUp(taskIds), signal)
       await using opened = new AsyncDisposableStack()
       const open: OpenTask[] = []
       for (const taskId of taskIds) open.push(opened.use(await this.#parts.open(taskId)))

@@ -301,6 +301,23 @@ describe('a replay into the layers', () => {
   })
 })
 
+test('a checkpoint that stands at the end is written anew where that is long ago', async () => {
+  const world = await worldWithHistory()
+  await world.restore(open(world.disk).state)
+  const writtenAtMs = clock.now()
+  for (const stampedAtMs of [writtenAtMs, writtenAtMs + 3_600_000]) {
+    clock.advance(1_800_000)
+    const { state } = open(world.disk)
+    expect(await world.replay(state)).toMatchObject({ records: 0, fullBecause: undefined })
+    expect(open(world.disk).state.checkpoint('s')).toEqual({
+      offset: world.log.slots.length,
+      topicId: 'id',
+      leaderEpoch: 4,
+      writtenAtMs: stampedAtMs,
+    })
+  }
+})
+
 describe('a checkpoint that does not fit the log clears the store and restores it in full:', () => {
   /** Puts an entry into the database that the log does not have, so that only a cleared store is right. */
   async function stale(world: World): Promise<void> {
