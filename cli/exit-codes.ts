@@ -37,8 +37,10 @@ export const EXIT_RULES: readonly (readonly [codes: RegExp, exit: ExitCode])[] =
   [/^MILLRACE_(NOT_A_VIDEO|NO_VIDEO_TRACK|NO_SUCH_PARTITION|PARTITIONS_DIFFER)$/, EXIT.input],
   [/^MILLRACE_KAFKA_(MISCONFIGURED|TLS|AUTHENTICATION|NOT_AUTHORIZED)$/, EXIT.input],
   [/^MILLRACE_KAFKA_(UNSUPPORTED_VERSION|BAD_RESPONSE)$/, EXIT.input],
-  [/^MILLRACE_REGISTRY_(MISCONFIGURED|UNAUTHORIZED)$/, EXIT.input],
+  [/^MILLRACE_REGISTRY_(MISCONFIGURED|UNAUTHORIZED|INCOMPATIBLE|REFUSED)$/, EXIT.input],
   [/^MILLRACE_GROUP_(PROTOCOL|OTHER_TOPOLOGY)$/, EXIT.input],
+  [/^MILLRACE_(ILLEGAL_NAME|LIMITS_CONFLICT|NO_DEAD_LETTER_TOPIC|OTHER_MODE)$/, EXIT.input],
+  [/^MILLRACE_ANNOTATOR_(DENIED|MISCONFIGURED)$/, EXIT.input],
   [/^MILLRACE_(PRODUCER_FENCED|INGEST_TAKEN_OVER)$/, EXIT.fenced],
   [/^MILLRACE_(LOG_IN_USE|LOG_FOLDER|LOG_IO|LOG_MISSING|LOG_VERSION|NOT_A_LOG)$/, EXIT.unavailable],
   [/^MILLRACE_LOG_(UNREACHABLE|PROTOCOL)$/, EXIT.unavailable],
@@ -52,9 +54,11 @@ export const EXIT_RULES: readonly (readonly [codes: RegExp, exit: ExitCode])[] =
 /** The exit code of a process that ended with `error`. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (!isMillraceError(error)) return EXIT.unexpected
-  // The step that gave up on it stands in front of what was not there.
+  // The step that gave up on it stands in front of what was not there, or would not let it in.
   if (isMillraceError(error, 'MILLRACE_ENRICH_FAILED') && isMillraceError(error.cause)) {
-    if (exitCodeOf(error.cause) === EXIT.unavailable) return EXIT.unavailable
+    const exit = exitCodeOf(error.cause)
+    const isOfService = error.cause.code.startsWith('MILLRACE_ANNOTATOR_')
+    if (exit === EXIT.unavailable || (exit === EXIT.input && isOfService)) return exit
   }
   const rule = EXIT_RULES.find(([codes]) => codes.test(error.code))
   return rule?.[1] ?? EXIT.failed

@@ -1,6 +1,7 @@
 /** How a command fails: one sentence with the next step and a code to look up; the stack only where it is asked for. */
 import { inspect } from 'node:util'
 import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
+import { remedyOf } from './remedies.ts'
 import { visible } from './terminal-text.ts'
 
 /** How a failure is shown. */
@@ -29,13 +30,14 @@ export function describeFailure(error: Error, { json, debug, command }: FailureS
   const code = isMillraceError(error) ? error.code : 'MILLRACE_UNEXPECTED'
   const place = isMillraceError(error) ? error.place : undefined
   if (json) {
+    const message = isMillraceError(error) ? sentencesOf(error, command) : error.message
     const more = {
       ...(place === undefined ? {} : { place }),
       ...(debug ? { stack: inspect(error) } : {}),
     }
-    return `${JSON.stringify({ event: 'error', code, message: error.message, ...more })}\n`
+    return `${JSON.stringify({ event: 'error', code, message, ...more })}\n`
   }
-  const lines = sentencesOf(error).split('\n').map(visible)
+  const lines = sentencesOf(error, command).split('\n').map(visible)
   lines[0] = `millrace: ${lines[0] ?? ''}`
   lines[lines.length - 1] += ` [${code}]`
   if (code === 'MILLRACE_USAGE') {
@@ -47,7 +49,12 @@ export function describeFailure(error: Error, { json, debug, command }: FailureS
   return `${lines.join('\n')}\n`
 }
 
-function sentencesOf(error: Error): string {
-  if (isMillraceError(error)) return error.message
+function sentencesOf(error: Error, command: string | undefined): string {
+  if (isMillraceError(error)) {
+    const remedy = remedyOf(error, command)
+    if (remedy === undefined) return error.message
+    // Several sentences stand one a line already.
+    return `${error.message}${error.message.includes('\n') ? '\n' : ' '}${remedy}`
+  }
   return `unexpected error: ${error.message || error.name}. This is a mistake in millrace; --debug shows where`
 }

@@ -2,6 +2,7 @@
  * Options with types: a command declares each once, and from that come its value's type, its line
  * in --help and the message for a value that does not fit.
  */
+import { isTopicName, type Topic } from '../model/position.ts'
 import { parseBytes, parseDurationMs } from './quantities.ts'
 import { usageError } from './usage-error.ts'
 
@@ -32,6 +33,13 @@ export interface ValueKind<T> {
 
 /** Any text. */
 export const text: ValueKind<string> = kind('TEXT', 'a text', (given) => given || undefined)
+
+/** A name that a topic may have, or that topics may be named after. */
+export const name: ValueKind<Topic> = kind(
+  'NAME',
+  "a name of 1 to 249 letters, digits, '.', '_' and '-'",
+  (given) => (isTopicName(given) ? given : undefined),
+)
 
 /** The path of a folder. */
 export const folder: ValueKind<string> = kind('DIR', 'a folder', (given) => given || undefined)

@@ -1,5 +1,6 @@
 /** `millrace reset`: an application forgets what it did, after it was shown what that means. */
 import { describePartition } from '../model/position.ts'
+import { applicationNameOf } from '../runtime/application-name.ts'
 import {
   applyReset,
   isNothing,
@@ -9,11 +10,10 @@ import {
 } from '../runtime/reset.ts'
 import { confirmed } from './ask.ts'
 import { defineCommand } from './command.ts'
-import { given } from './given.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { logOptions, logPlaceOf, STATE_HELP, stateFolderOf } from './log-place.ts'
 import { openLog } from './open-log.ts'
-import { flag, folder, optional, text, withDefault, type ValueKind } from './options.ts'
+import { flag, folder, name, optional, withDefault, type ValueKind } from './options.ts'
 import type { Json } from './output.ts'
 
 /** With its zone: what a clock on the wall says is another time on the next machine. */
@@ -41,7 +41,7 @@ export const resetCommand = defineCommand({
   options: {
     ...logOptions,
     state: optional(folder, STATE_HELP),
-    application: optional(text, "the application's name; otherwise the topology's"),
+    application: optional(name, "the application's name; otherwise the topology's"),
     to: withDefault(
       target,
       'earliest',
@@ -64,6 +64,7 @@ export const resetCommand = defineCommand({
   run: async ({ operands: [path = ''], options, output, clock, signal }) => {
     const place = logPlaceOf(options)
     const topology = await loadPipeline(path)
+    const application = applicationNameOf(topology, options.application)
     await using log = await openLog(place, { clock, existing: true, signal })
     const request = {
       topology,
@@ -72,7 +73,7 @@ export const resetCommand = defineCommand({
       to: options.to,
       oldTopics: options['old-topics'],
       signal,
-      ...given({ application: options.application }),
+      application,
     }
     const plan = await planReset(request)
     output.result('reset-plan', describePlan(plan), planData(plan))

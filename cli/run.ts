@@ -8,7 +8,7 @@ import { given } from './given.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { logOptions, logPlaceOf, STATE_HELP, stateFolderOf } from './log-place.ts'
 import { openLog } from './open-log.ts'
-import { count, duration, flag, folder, oneOf, optional, text, withDefault } from './options.ts'
+import { count, duration, flag, folder, name, oneOf, optional, withDefault } from './options.ts'
 import type { Output } from './output.ts'
 import { assignmentOf, shareOptions } from './process-share.ts'
 import { usageError } from './usage-error.ts'
@@ -27,7 +27,7 @@ export const runCommand = defineCommand({
   options: {
     ...logOptions,
     state: optional(folder, STATE_HELP),
-    application: optional(text, "the application's name; otherwise the topology's"),
+    application: optional(name, "the application's name; otherwise the topology's"),
     ...shareOptions,
     adopt: flag('take over the offsets of a run with, or without, --group'),
     guarantee: withDefault(
@@ -44,7 +44,7 @@ export const runCommand = defineCommand({
       'stop',
       'a record that fails: stop, skip or dead-letter',
     ),
-    'dead-letters': optional(text, 'the topic of dead letters'),
+    'dead-letters': optional(name, 'the topic of dead letters'),
     'create-topics': flag('make the topics of the pipeline that are missing'),
     partitions: optional(count, 'partitions of topics that are made'),
     'until-caught-up': flag('stop when everything that is there is done'),
@@ -74,17 +74,12 @@ export const runCommand = defineCommand({
   endless: true,
   run: async ({ operands: [path = ''], options, ...context }) => {
     if (options['on-error'] === 'dead-letter' && options['dead-letters'] === undefined) {
-      throw usageError('--on-error dead-letter needs --dead-letters TOPIC')
+      throw usageError('--on-error dead-letter needs --dead-letters NAME')
     }
     const place = logPlaceOf(options)
     const assignment = assignmentOf(options, { environment: process.env, hostName: hostname() })
     const topology = await loadPipeline(path)
     await using log = await openLog(place, context)
-    if (options['create-topics']) {
-      const wanted = await topicsOf(topology, log.transport, options)
-      const made = await createMissingTopics(log.transport, wanted)
-      if (made.length > 0) context.output.note(`made the topics ${made.join(', ')}`)
-    }
     const onError = options['on-error']
     await using app = streams(topology, {
       transport: log.transport,
@@ -102,6 +97,12 @@ export const runCommand = defineCommand({
       ...given({ application: options.application, deadLetterTopic: options['dead-letters'] }),
       onEvent: (event) => showEvent(context.output, event),
     } satisfies StreamsOptions)
+    // An app that cannot be made must not leave topics behind.
+    if (options['create-topics']) {
+      const wanted = await topicsOf(topology, log.transport, options)
+      const made = await createMissingTopics(log.transport, wanted)
+      if (made.length > 0) context.output.note(`made the topics ${made.join(', ')}`)
+    }
     await drive(app, context, options['until-caught-up'])
     return undefined
   },

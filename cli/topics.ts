@@ -1,5 +1,6 @@
 /** `millrace topics`: what a pipeline needs of its log, what is there, and how to get from one to the other. */
-import { asTopic, isTopicName, type Topic } from '../model/position.ts'
+import { applicationNameOf } from '../runtime/application-name.ts'
+import { deadLetterTopicOf } from '../runtime/dead-letter.ts'
 import { forApplication } from '../topology/application.ts'
 import { BROKER_SETTINGS, brokerAdvice, usualLimit, type BrokerAdvice } from './broker-advice.ts'
 import { defineCommand } from './command.ts'
@@ -8,13 +9,12 @@ import { EXIT } from './exit-codes.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { logOptions, logPlaceOf } from './log-place.ts'
 import { openLog, type OpenLog } from './open-log.ts'
-import { count, flag, optional, size, text } from './options.ts'
+import { count, flag, name, optional, size } from './options.ts'
 import type { Output } from './output.ts'
 import { planTopics, type PlannedTopic, type TopicPlan } from './planned-topics.ts'
 import { formatBytes } from './quantities.ts'
 import { createLine, mendLine, type CommandStyle } from './topic-commands.ts'
 import { counted, differencesOf, narrowSink, type TopicDifference } from './topic-differences.ts'
-import { usageError } from './usage-error.ts'
 
 /** The command. */
 export const topicsCommand = defineCommand({
@@ -27,8 +27,8 @@ export const topicsCommand = defineCommand({
   operands: { usage: '<pipeline.ts>', least: 1, most: 1 },
   options: {
     ...logOptions,
-    application: optional(text, "the application's name; otherwise the topology's"),
-    'dead-letters': optional(text, 'the topic of dead letters that a run is given'),
+    application: optional(name, "the application's name; otherwise the topology's"),
+    'dead-letters': optional(name, 'the topic of dead letters that a run is given'),
     chunk: optional(size, 'how large values are that it reads; of videos.raw, otherwise 5MiB'),
     partitions: optional(
       count,
@@ -50,8 +50,12 @@ export const topicsCommand = defineCommand({
   ],
   run: async ({ operands: [path = ''], options, output, clock, signal }) => {
     const place = logPlaceOf(options)
-    const topology = await loadPipeline(path)
-    const application = options.application ?? topology.name
+    const pipeline = await loadPipeline(path)
+    const application = applicationNameOf(pipeline, options.application)
+    const topology = forApplication(pipeline, application)
+    const letters = options['dead-letters']
+    const deadLetterTopic =
+      letters && deadLetterTopicOf(topology, { application, deadLetterTopic: letters })
     const { replication } = options
     await using log = await openLog(place, {
       clock,
@@ -60,11 +64,11 @@ export const topicsCommand = defineCommand({
       replication,
     })
     const settings = (await log.cluster?.brokerSettings(BROKER_SETTINGS)) ?? []
-    const plan = await planTopics(forApplication(topology, application), log.transport, {
+    const plan = await planTopics(topology, log.transport, {
       application,
       partitions: options.partitions,
       recordBytes: options.chunk,
-      deadLetterTopic: topicNamed(options['dead-letters']),
+      deadLetterTopic,
       usualLimit: usualLimit(settings),
     })
     const style = styleOf(log, replication)
@@ -82,11 +86,6 @@ export const topicsCommand = defineCommand({
     return isWrong ? EXIT.checkFailed : EXIT.done
   },
 })
-
-function topicNamed(name: string | undefined): Topic | undefined {
-  if (name === undefined || isTopicName(name)) return name === undefined ? undefined : asTopic(name)
-  throw usageError(`--dead-letters takes the name of a topic, not '${name}'`)
-}
 
 interface TopicState {
   readonly topic: PlannedTopic

@@ -81,6 +81,7 @@ describe('run', () => {
     const ended = await millrace([...RUN, '--until-caught-up'], folder.path)
     expect(ended.stderr).toContain('[MILLRACE_PROCESSING_FAILED]')
     expect(ended.stderr).toContain('words[1]@0')
+    expect(ended.stderr).toContain('--on-error skip')
     expect(ended.code).toBe(6)
   })
 
@@ -98,6 +99,6 @@ describe('run', () => {
     await using folder = await folderWith({ 'words.ts': WORDS })
     const ended = await millrace([...RUN, '--on-error', 'dead-letter'], folder.path)
     expect(ended.code).toBe(2)
-    expect(ended.stderr).toContain('--on-error dead-letter needs --dead-letters TOPIC')
+    expect(ended.stderr).toContain('--on-error dead-letter needs --dead-letters NAME')
   })
 })
