@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import type { GroupAssignment } from '../../runtime/assignment.ts'
+import { allTasks, type GroupAssignment } from '../../runtime/assignment.ts'
+import { limitsOf, type StreamsEvent } from '../../runtime/config.ts'
+import { openTopology } from '../../runtime/open-topology.ts'
+import { Standbys } from '../../runtime/standbys.ts'
 import { text } from '../../serdes/primitives.ts'
+import { TaskState } from '../../state/layers.ts'
+import { memoryDatabase, memoryDisk } from '../../state/memory-database.ts'
 import { topology } from '../../topology/builder.ts'
 import type { Admin, Reader, Transport } from '../../transport/transport.ts'
 import { MemoryBench, type LifeOptions } from './memory-bench.ts'
@@ -135,4 +140,80 @@ test('a stop waits for no end of a changelog that the log does not tell', async 
   await second.close()
   expect(bench.clock.now() - beganMs).toBeLessThan(5_000)
   await first.close()
+})
+
+describe('a copy that had nothing to do for longer than deletions are kept', () => {
+  const DAY_MS = 86_400_000
+
+  /** Copies of the only task of a program whose table's log a test writes itself. */
+  async function follower(bench: MemoryBench) {
+    await bench.createTopics([CHANGELOG], 1, { 'delete.retention.ms': String(DAY_MS) })
+    const { registry, clock } = bench
+    const open = await bench.settle(openTopology(counting, 'app', { registry, clock }))
+    const events: StreamsEvent[] = []
+    const [taskId] = allTasks(counting.subtopologies, () => 1)
+    if (taskId === undefined) throw new Error('no task')
+    const services = {
+      open,
+      clock,
+      limits: { ...limitsOf('exactly-once'), standbyIntervalMs: 600_000 },
+      onEvent: (event: StreamsEvent) => void events.push(event),
+    }
+    const disk = memoryDisk()
+    const run = () => {
+      const stop = new AbortController()
+      const standbys = new Standbys({
+        groupId: 'app',
+        transport: bench.log,
+        services,
+        open: async () => {
+          const database = memoryDatabase({ disk })
+          const stores = taskId.subtopology.stores.map(({ spec }) => spec)
+          const state = new TaskState({
+            stores,
+            database,
+            volatileDatabase: memoryDatabase(),
+            clock,
+          })
+          return {
+            taskId,
+            state,
+            [Symbol.asyncDispose]: async () => await state[Symbol.asyncDispose](),
+          }
+        },
+      })
+      standbys.want([taskId])
+      const running = standbys.run(stop.signal)
+      return async () => {
+        stop.abort(new Error('over'))
+        await bench.settle(running)
+        await bench.settle(standbys.end())
+      }
+    }
+    return { run, events }
+  }
+
+  test.each([
+    ['in one life', 1],
+    ['in lives of half an hour', 48],
+  ])('is not too old for the next record (%s)', async (_, lives) => {
+    const bench = await MemoryBench.with(['in', 'out'])
+    const { run, events } = await follower(bench)
+    await bench.produce(CHANGELOG, [
+      { key: 'a', value: '1' },
+      { key: 'b', value: '1' },
+    ])
+    for (let life = 0; life < lives; life += 1) {
+      const end = run()
+      await bench.pass(DAY_MS / lives)
+      await end()
+    }
+    expect(events.length).toBeGreaterThan(0)
+    events.length = 0
+    await bench.produce(CHANGELOG, [{ key: 'a', value: '2' }])
+    const end = run()
+    await bench.until(() => events.length > 0)
+    expect(events).toEqual([{ kind: 'restoring', store: 'counts', restored: 1, remaining: 0 }])
+    await end()
+  })
 })
