@@ -8,6 +8,7 @@ import { openLog } from '../../cli/open-log.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import type { VideoState } from '../../video/schemas.ts'
 import { readVideos } from '../../video/videos-table.ts'
+import { endWithTest } from '../end-with-tests.ts'
 import { outputsOf, type Outputs } from '../video/pipeline-world.ts'
 
 const BIN = fileURLToPath(new URL('../../cli/bin.ts', import.meta.url))
@@ -45,11 +46,13 @@ export function startDemo(dir: string, args: readonly string[]): Life {
   const command = ['--conditions=millrace-source', BIN, 'demo', '--dir', dir, '--json', ...args]
   const clock = systemClock()
   const startedMs = clock.monotonic()
-  const child = spawn(process.execPath, command, {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_OPTIONS: '' },
-  })
+  const child = endWithTest(
+    spawn(process.execPath, command, {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NODE_OPTIONS: '' },
+    }),
+  )
   const reachedMs = new Map<Phase, number>([['start', 0]])
   const waiting: (() => void)[] = []
   let said = ''

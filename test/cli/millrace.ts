@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { endWithTest } from '../end-with-tests.ts'
 
 const BIN = fileURLToPath(new URL('../../cli/bin.ts', import.meta.url))
 const FROM_SOURCE = '--conditions=millrace-source'
@@ -33,12 +34,14 @@ export function millrace(args: readonly string[], folder?: string): Promise<Ende
   return start(args, folder).ended
 }
 
-/** Starts a file with this Node. */
+/** Starts a file with this Node. It ends with its test at the latest. */
 export function startFile(file: string, args: readonly string[] = [], folder = tmpdir()): Running {
-  const child = spawn(process.execPath, [FROM_SOURCE, file, ...args], {
-    cwd: folder,
-    env: { ...process.env, NODE_OPTIONS: '' },
-  })
+  const child = endWithTest(
+    spawn(process.execPath, [FROM_SOURCE, file, ...args], {
+      cwd: folder,
+      env: { ...process.env, NODE_OPTIONS: '' },
+    }),
+  )
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))

@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { Guarantee } from '../../runtime/config.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
+import { liveAndDie } from '../killed-program.ts'
 import { Bench } from './fixtures.ts'
 import { killable, PARTITIONS } from './kill-app.ts'
 
@@ -13,6 +12,8 @@ const CHILD = fileURLToPath(new URL('./kill-app.ts', import.meta.url))
 const RECORDS = 2000
 const KEYS = 50
 const KILLS = 4
+const LEAST_LINES = 4
+const LONGEST_LIFE_MS = 150
 const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
 const input = Array.from({ length: RECORDS }, (_, i) => ({
@@ -32,18 +33,10 @@ async function byKey(bench: Bench, topic: string): Promise<Map<string, string[]>
   return values
 }
 
-/** Runs the app as a process of its own and kills it a while after it began to run. */
-async function liveAndDie(folder: string, guarantee: Guarantee, lifeMs: number): Promise<void> {
-  const child = spawn(process.execPath, [CHILD, folder, guarantee], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = once(child, 'exit')
-  await Promise.race([once(child.stdout, 'data'), exited])
-  // A kill at any moment will do: the clock decides which.
-  const timer = systemClock().timer(lifeMs, () => child.kill('SIGKILL'))
-  const [code, signal] = (await exited) as [number | null, string | null]
-  timer.cancel()
-  expect({ code, signal }).toEqual({ code: null, signal: 'SIGKILL' })
+/** How many different results are committed in a log that nobody has open. */
+async function resultsIn(folder: string): Promise<number> {
+  await using log = await openEmbeddedLog({ folder: `${folder}/log`, clock: systemClock() })
+  return new Set(await new Bench(folder, log).texts('called')).size
 }
 
 test.concurrent.each<Guarantee>(['exactly-once', 'at-least-once'])(
@@ -54,9 +47,16 @@ test.concurrent.each<Guarantee>(['exactly-once', 'at-least-once'])(
     await bench.createTopics(['in', 'counted', 'called'], PARTITIONS)
     await bench.produce('in', input, PARTITIONS)
     await bench.transport[Symbol.asyncDispose]()
+    const results: number[] = []
     for (let kill = 0; kill < KILLS; kill += 1) {
-      await liveAndDie(bench.folder, guarantee, random.below(150))
+      // The first one in the middle of the work, which goes on for some fifty commits.
+      const [leastLines, longerMs] =
+        kill === 0 ? [LEAST_LINES, 0] : [random.below(LEAST_LINES), random.below(LONGEST_LIFE_MS)]
+      await liveAndDie(CHILD, [bench.folder, guarantee], { leastLines, longerMs })
+      results.push(await resultsIn(bench.folder))
     }
+    // The rounds would prove nothing if all of them came before the work, or after it.
+    expect(Math.min(...results.filter((count) => count > 0))).toBeLessThan(RECORDS)
     await using transport = await openEmbeddedLog({
       folder: `${bench.folder}/log`,
       clock: systemClock(),

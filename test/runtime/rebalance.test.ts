@@ -8,6 +8,7 @@ import { sleep } from '../../model/clock.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
+import { endWithTest } from '../end-with-tests.ts'
 import { Bench } from './fixtures.ts'
 import { PARTITIONS, TOPICS } from './rebalance-app.ts'
 
@@ -15,6 +16,8 @@ const CHILD = fileURLToPath(new URL('./rebalance-app.ts', import.meta.url))
 const PROCESSES = 3
 const CHANGES = Number(process.env['MILLRACE_REBALANCES'] ?? 20)
 const KEYS = 12
+/** Until what was fed last has been counted and joined. */
+const CAUGHT_UP_MS = 30_000
 const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
 /** A process of the group. */
@@ -26,7 +29,9 @@ class Member {
   #onSeen: () => void = () => {}
 
   constructor(folder: string) {
-    this.#child = spawn(process.execPath, [CHILD, folder], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = endWithTest(
+      spawn(process.execPath, [CHILD, folder], { stdio: ['ignore', 'pipe', 'pipe'] }),
+    )
     this.#exited = once(this.#child, 'exit')
     this.#child.stderr?.on('data', (text: Buffer) => this.#errors.push(text.toString()))
     if (this.#child.stdout === null) throw new TypeError('the process has no output')
@@ -51,6 +56,55 @@ class Member {
     this.#child.kill(signal)
     await this.#exited
     expect(this.#errors.join('')).toBe('')
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#exited
+  }
+}
+
+/** Feeds both sides, a round after the other, until it ends. */
+class Churn {
+  rounds = 0
+  readonly #end = new AbortController()
+  readonly #producing: Promise<void>
+
+  constructor(bench: Bench) {
+    this.#producing = this.#produce(bench)
+    // Told by `end`, whenever that is.
+    this.#producing.catch(() => {})
+  }
+
+  async end(): Promise<void> {
+    this.#end.abort()
+    await this.#producing
+  }
+
+  async #produce(bench: Bench): Promise<void> {
+    while (!this.#end.signal.aborted) {
+      const round = this.rounds
+      const records = (side: string) =>
+        Array.from({ length: KEYS }, (_, k) => ({
+          key: `k${k}`,
+          value: `${side}${round}`,
+          timestamp: 1_000 + 10 * round,
+        }))
+      await bench.produce('left', records('l'), PARTITIONS)
+      await bench.produce('right', records('r'), PARTITIONS)
+      this.rounds += 1
+      await sleep(bench.clock, 40)
+    }
+  }
+}
+
+/** Waits until both outputs have so many records; where they never do, what they lack is for the test to tell. */
+async function caughtUp(bench: Bench, all: number): Promise<void> {
+  const end = bench.clock.monotonic() + CAUGHT_UP_MS
+  while (bench.clock.monotonic() < end) {
+    const [counted, joined] = [await bench.read('counted'), await bench.read('joined')]
+    if (counted.length >= all && joined.length >= all) return
+    await sleep(bench.clock, 100)
   }
 }
 
@@ -83,47 +137,30 @@ test(
     const bench = new Bench(folder, transport)
     await bench.createTopics(TOPICS, PARTITIONS)
 
-    const churn = new AbortController()
-    let rounds = 0
-    const producing = (async () => {
-      while (!churn.signal.aborted) {
-        const timestamp = 1_000 + 10 * rounds
-        const records = (side: string) =>
-          Array.from({ length: KEYS }, (_, k) => ({
-            key: `k${k}`,
-            value: `${side}${rounds}`,
-            timestamp,
-          }))
-        await bench.produce('left', records('l'), PARTITIONS)
-        await bench.produce('right', records('r'), PARTITIONS)
-        rounds += 1
-        await sleep(clock, 40)
-      }
-    })()
-
+    const churn = new Churn(bench)
     const members: Member[] = []
     const add = async (): Promise<void> => {
       const member = new Member(folder)
       members.push(member)
       await member.running()
     }
-    for (let i = 0; i < PROCESSES; i += 1) await add()
-    for (let change = 0; change < CHANGES; change += 1) {
-      const [victim] = members.splice(random.below(members.length), 1)
-      await sleep(clock, random.below(100))
-      await victim?.end(random.chance(0.8) ? 'SIGKILL' : 'SIGTERM')
-      await add()
+    try {
+      for (let i = 0; i < PROCESSES; i += 1) await add()
+      for (let change = 0; change < CHANGES; change += 1) {
+        const [victim] = members.splice(random.below(members.length), 1)
+        await sleep(clock, random.below(100))
+        await victim?.end(random.chance(0.8) ? 'SIGKILL' : 'SIGTERM')
+        await add()
+      }
+      await churn.end()
+      await caughtUp(bench, churn.rounds * KEYS)
+      for (const member of members.splice(0)) await member.end('SIGTERM')
+    } finally {
+      // A failure leaves them at work, on a log that is closed next.
+      for (const member of members) await member.kill()
+      await churn.end()
     }
-    churn.abort()
-    await producing
-
-    const all = rounds * KEYS
-    for (;;) {
-      const [counted, joined] = [await bench.read('counted'), await bench.read('joined')]
-      if (counted.length >= all && joined.length >= all) break
-      await sleep(clock, 100)
-    }
-    for (const member of members) await member.end('SIGTERM')
+    const { rounds } = churn
     const [counted, joined] = [await byKey(bench, 'counted'), await byKey(bench, 'joined')]
     for (let k = 0; k < KEYS; k += 1) {
       const key = `k${k}`

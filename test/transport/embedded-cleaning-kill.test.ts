@@ -9,7 +9,7 @@ import { SeededRandom } from '../../testing/seeded-random.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { GROUP, HISTORY, RESTLESS, TABLE, writesOf } from './cleaning-writer-shape.ts'
-import { liveAndDie } from './killed-writer.ts'
+import { liveAndDie } from '../killed-program.ts'
 
 const KILLS = 25
 const LONGEST_LIFE_MS = 200

@@ -8,7 +8,7 @@ import { systemClock } from '../../runtime/system-clock.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { GROUP, INPUT, PARTITIONS, randomFrom, TOPIC } from './embedded-writer-shape.ts'
-import { liveAndDie } from './killed-writer.ts'
+import { liveAndDie } from '../killed-program.ts'
 
 const KILLS_PER_LOG = 25
 const LONGEST_LIFE_MS = 150
