@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { filesOfTree, ROOT, type SourceFile } from './tree/source-tree.ts'
+import { namelessTypes } from './tree/nameless-types.ts'
 import * as tidiness from './tree/tidiness.ts'
 import { worldlyReads } from './tree/worldly-reads.ts'
 
@@ -9,6 +10,23 @@ const all = filesOfTree(['.ts', '.md', '.json', '.yml', '.yaml', '.js', '.mjs', 
 const sources = all.filter(({ path }) => path.endsWith('.ts'))
 const product = sources.filter(({ path }) => !/^(test|scripts)\/|\.config\.ts$/.test(path))
 const errorsPage = textOf('docs/errors.md')
+
+/** What only the library makes and hands to itself, beside what users name in the same signatures. */
+const INSIDES: ReadonlySet<string> = new Set(
+  [
+    // Of the fluent surface: what constructors take, and what the types of a stream carry.
+    'AnyTable GroupState Keyed MakeStream MakeTable Passed SourceFacts',
+    'StreamFacts StreamJoinWish StreamState TableState ValueChanged ValueSerde',
+    // Of a topology: its graph, which `describe` and `describeJson` show.
+    'GraphNode RepartitionTopic Subtopology TopologyStore',
+    // Taken by the constructors of what a public function opens or makes.
+    'DrivenApp EmbeddedTransportParts InputPartitioning LocalStoreSource SeededRandom',
+    // For millrace's own tests; a runner's own type; what is written in a schema and not named.
+    'UnitSteps RegisterTest AvroObject',
+    // Other words for types that have a public name.
+    'TransportHarness ValueOfSchema',
+  ].flatMap((words) => words.split(' ')),
+)
 
 function textOf(path: string): string {
   return all.find((file) => file.path === path)?.text ?? ''
@@ -52,6 +70,11 @@ describe('the tree', () => {
   test.each(['index.ts', 'testing.ts'])('documents everything that %s exports', (path) => {
     const door = { path, text: textOf(path) }
     expect(tidiness.undocumentedExports(door, sources)).toEqual([])
+  })
+
+  test('gives users a word for every type that they meet in a signature', () => {
+    const doors = all.filter(({ path }) => path === 'index.ts' || path === 'testing.ts')
+    expect(namelessTypes(doors, product, INSIDES)).toEqual([])
   })
 
   test('names no folder of a machine', () => {
@@ -178,6 +201,29 @@ describe('the check of docstrings', () => {
     const all = { path: 'index.ts', text: `export * from './state/x.ts'` }
     expect(tidiness.undocumentedExports(all, [source('')])).toEqual(['* (state/x.ts)'])
   })
+})
+
+describe('the check of types without a name', () => {
+  const door = { path: 'index.ts', text: `export { open, type Seen, C } from './state/x.ts'` }
+  const types = `export interface Hidden {}\nexport interface Seen {}\ninterface Local {}\n`
+  const found = (text: string): readonly string[] =>
+    namelessTypes([door], [source(types + text)]).map((line) => line.split(' ')[0] ?? '')
+
+  test.each([
+    'export function open(a: Hidden): void {}',
+    'export function open(): Promise<readonly Hidden[]> {}',
+    'export const open: Hidden = {}',
+    'export class C { constructor(a: Hidden) {} }',
+    'export class C implements Hidden {}',
+    'export class C { readonly a: Hidden }',
+  ])('finds the one in %s', (text) => expect(found(text)).toEqual(['Hidden']))
+
+  test.each([
+    'export function open(a: Seen): Local { const b: Hidden = {} }',
+    'export class C { readonly #a: Hidden; private b: Hidden; c = (): Hidden => ({}) }',
+    'export class C { #d(a: Hidden): void {} }',
+    'export function other(a: Hidden): void {}',
+  ])('accepts %s', (text) => expect(found(text)).toEqual([]))
 })
 
 describe('the check of machines and links', () => {
