@@ -6,7 +6,14 @@
 import type { Clock } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
 import type { EnrichLimits } from './enrich-limits.ts'
-import type { DriverTask, EnrichDriver, Lane, LaneEntry, LoadedRecord } from './enrich-lanes.ts'
+import type {
+  DriverTask,
+  EnrichDriver,
+  Lane,
+  LaneEntry,
+  LoadedRecord,
+  Outcome,
+} from './enrich-lanes.ts'
 import type { FunctionEnricher } from './enricher.ts'
 import { classifyFailure } from './classify-failure.ts'
 import { backOff, withDeadline, type RetryLimits } from './retry.ts'
@@ -14,13 +21,19 @@ import { backOff, withDeadline, type RetryLimits } from './retry.ts'
 /** What calls are made with. */
 export interface CallDriverParts<K, V, R> {
   readonly enricher: FunctionEnricher<K, V, R>
-  /** Bytes that a call brings into memory beside those of its record. */
-  readonly fetchedBytes: ((value: V) => number) | undefined
   readonly limits: EnrichLimits
   readonly retry: RetryLimits
   readonly clock: Clock
   readonly task: DriverTask<K, V, R>
 }
+
+/** Which try of a record it is, and when there are no more, on the monotonic clock. */
+interface Round {
+  readonly attempt: number
+  readonly deadlineMs: number
+}
+
+const NOTHING_TAKEN = (): void => {}
 
 /** The driver of a function. */
 export class CallDriver<K, V, R> implements EnrichDriver {
@@ -72,54 +85,71 @@ export class CallDriver<K, V, R> implements EnrichDriver {
 
   async #tryUntilSettled(lane: Lane, entry: LaneEntry, place: HeldPlace): Promise<void> {
     const { task, retry, clock } = this.#parts
-    const deadline = clock.monotonic() + retry.totalDeadlineMs
+    const deadlineMs = clock.monotonic() + retry.totalDeadlineMs
     for (let attempt = 1; ; attempt += 1) {
-      let loaded: LoadedRecord<K, V> | undefined
-      try {
-        loaded = await task.load(entry, task.signal)
-        const { result, onTaken } = await this.#call(loaded, attempt)
-        task.settle(lane, entry, { kind: 'result', result, isLast: false, onTaken })
-        return
-      } catch (thrown) {
-        const error = asError(thrown)
-        task.signal.throwIfAborted()
-        const failure = classifyFailure(error, this.#parts.enricher.classify)
-        if (failure === 'stop') throw error
-        const isOver = attempt >= retry.attempts || clock.monotonic() >= deadline
-        if (failure === 'reject' || isOver) {
-          const { record, raw } = loaded ?? (await task.loadUnreadable(entry, task.signal))
-          task.settle(lane, entry, { kind: 'failed', error, record, raw, isLast: false })
-          return
-        }
-        const what = `the call for ${loaded?.idempotencyKey ?? lane.key}`
-        task.retrying({ what, error, attempt, attempts: retry.attempts })
-        place.free()
-        await backOff(attempt, retry, { clock, signal: task.signal })
-        await place.take(task.signal)
-      }
+      if (await this.#try(lane, entry, { attempt, deadlineMs })) return
+      place.free()
+      await backOff(attempt, retry, { clock, signal: task.signal })
+      await place.take(task.signal)
     }
   }
 
-  /** The result keeps its bytes until the record loop takes it over, which may wait for a commit. */
-  async #call(
-    { record, raw, idempotencyKey }: LoadedRecord<K, V>,
-    attempt: number,
-  ): Promise<{ readonly result: R; readonly onTaken: () => void }> {
-    const { enricher, retry, clock, task, fetchedBytes } = this.#parts
-    const bytes = raw.length + (fetchedBytes?.(record.value) ?? 0)
-    const free = await this.#takeBytes(bytes)
-    try {
-      task.count('calls')
-      const result = await withDeadline(
-        async (signal) => await enricher.call(record, { attempt, signal, idempotencyKey }),
-        { deadlineMs: retry.attemptDeadlineMs, what: `the call for ${idempotencyKey}`, clock },
-        task.signal,
-      )
-      return { result, onTaken: free }
-    } catch (error) {
-      free()
-      throw error
+  /**
+   * One try; answers whether the record is settled. Bytes of the limit are taken before the record is
+   * read, always behind the place of the call. A record that is tried again gives them back, and its
+   * value and its error are let go with this call: all records of an outage wait without any.
+   */
+  async #try(lane: Lane, entry: LaneEntry, round: Round): Promise<boolean> {
+    const { task } = this.#parts
+    let free = NOTHING_TAKEN
+    let loaded: LoadedRecord<K, V> | undefined
+    // The bytes count until the record loop takes the outcome over, which may wait for a commit.
+    const settle = (outcome: Outcome<K, V, R>): void => {
+      task.settle(lane, entry, { ...outcome, onTaken: free })
+      free = NOTHING_TAKEN
     }
+    try {
+      free = await this.#takeBytes(await task.sizeOf(entry))
+      loaded = await task.load(entry, task.signal)
+      const result = await this.#call(loaded, round.attempt)
+      settle({ kind: 'result', result, isLast: false })
+    } catch (thrown) {
+      const error = asError(thrown)
+      if (!this.#isFinal(error, round)) {
+        this.#tellRetry(error, loaded?.idempotencyKey ?? lane.key, round.attempt)
+        return false
+      }
+      const { record, raw } = loaded ?? (await task.loadUnreadable(entry, task.signal))
+      settle({ kind: 'failed', error, record, raw, isLast: false })
+    } finally {
+      free()
+    }
+    return true
+  }
+
+  /** Whether a failed try was the last one. Throws what ends the task. */
+  #isFinal(error: Error, { attempt, deadlineMs }: Round): boolean {
+    const { task, retry, clock, enricher } = this.#parts
+    task.signal.throwIfAborted()
+    const failure = classifyFailure(error, enricher.classify)
+    if (failure === 'stop') throw error
+    return failure === 'reject' || attempt >= retry.attempts || clock.monotonic() >= deadlineMs
+  }
+
+  #tellRetry(error: Error, name: string, attempt: number): void {
+    const { task, retry } = this.#parts
+    const { attempts } = retry
+    task.retrying({ what: `the call for ${name}`, error, attempt, attempts })
+  }
+
+  async #call({ record, idempotencyKey }: LoadedRecord<K, V>, attempt: number): Promise<R> {
+    const { enricher, retry, clock, task } = this.#parts
+    task.count('calls')
+    return await withDeadline(
+      async (signal) => await enricher.call(record, { attempt, signal, idempotencyKey }),
+      { deadlineMs: retry.attemptDeadlineMs, what: `the call for ${idempotencyKey}`, clock },
+      task.signal,
+    )
   }
 
   /** Takes bytes of the limit; gives what gives them back, which the end of the task does, too. */

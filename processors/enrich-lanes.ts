@@ -19,8 +19,7 @@ export type Outcome<K, V, R> =
       readonly kind: 'result'
       readonly result: R
       readonly isLast: boolean
-      /** Called once the record loop has taken the result over; never where the task ends before. */
-      readonly onTaken?: () => void
+      readonly onTaken?: OnTaken
     }
   | {
       readonly kind: 'failed'
@@ -30,7 +29,11 @@ export type Outcome<K, V, R> =
       /** The value's raw bytes, where they could be read. */
       readonly raw: Buffer | null
       readonly isLast: boolean
+      readonly onTaken?: OnTaken
     }
+
+/** Called once the record loop has taken an outcome over; never where the task ends before. */
+type OnTaken = () => void
 
 /** A row with its bytes made values. */
 export interface LoadedRecord<K, V> {
@@ -52,7 +55,7 @@ export interface DriverTask<K, V, R> {
   load(entry: LaneEntry, signal: AbortSignal): Promise<LoadedRecord<K, V>>
   /** A row whose value cannot be made: the record with value null, and its raw bytes where they can be read. */
   loadUnreadable(entry: LaneEntry, signal: AbortSignal): Promise<UnreadableRecord<K>>
-  /** Size of a row's value in bytes, without reading it. */
+  /** Bytes that loading and calling bring into memory: a value's size, without reading what is behind a reference. */
   sizeOf(entry: LaneEntry): Promise<number>
   /** Hands in how a row ended, in a task event: forwards the result, or applies the terminal policy. */
   settle(lane: Lane, entry: LaneEntry, outcome: Outcome<K, V, R>): void

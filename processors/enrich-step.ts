@@ -139,7 +139,14 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
 
   async sizeOf(entry: LaneEntry): Promise<number> {
     const row = await readNow(() => this.#row(entry))
-    return this.#parts.behindReferences ? (await this.#reference(row)).sizeBytes : row.value.length
+    if (this.#parts.behindReferences) return (await this.#reference(row)).sizeBytes
+    const { fetchedBytes } = this.#parts.work
+    if (fetchedBytes === undefined) return row.value.length
+    const value = await deserializeNow(
+      this.#value as unknown as OpenSerde<Dereferenced<V>>,
+      row.value,
+    )
+    return row.value.length + fetchedBytes(value)
   }
 
   settle(lane: Lane, entry: LaneEntry, outcome: Outcome<K, Dereferenced<V>, R>): void {
@@ -152,7 +159,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
       if (done.length === 0) this.#mark(entry)
       this.#waiting.remove(entry.arrival)
       this.#conclude(row, outcome)
-      if (outcome.kind === 'result') outcome.onTaken?.()
+      outcome.onTaken?.()
       // Not before: a record that comes out holds time until all stores behind have seen it.
       this.#holdTime()
     }, origin)

@@ -109,7 +109,7 @@ const DEFAULTS = {
 } as const
 
 function driver<K, V, R>(
-  { enricher, fetchedBytes }: EnrichWork<K, V, R>,
+  { enricher }: EnrichWork<K, V, R>,
   task: DriverTask<K, Dereferenced<V>, R>,
   given: {
     readonly options: EnrichOptions<K, Dereferenced<V>, R>
@@ -120,7 +120,7 @@ function driver<K, V, R>(
   const { options, limits, context } = given
   const { clock, caughtUp } = context
   const parts = { limits, clock, task, retry: retryOf(options) }
-  if (enricher.kind === 'function') return new CallDriver({ ...parts, enricher, fetchedBytes })
+  if (enricher.kind === 'function') return new CallDriver({ ...parts, enricher })
   const release = options.release ?? 'input-order'
   return new SessionDriver({ ...parts, enricher, release, caughtUp })
 }

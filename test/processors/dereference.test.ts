@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { asOffset, asPartition, asTopic } from '../../model/position.ts'
 import type { TerminalPolicy } from '../../processors/enrich-options.ts'
 import type { Reference } from '../../processors/payloads.ts'
-import type { OpenSerde, Serde } from '../../serdes/serde.ts'
+import { SchemaPending, type OpenSerde, type Serde } from '../../serdes/serde.ts'
 import { referenceSerde } from '../../processors/reference-serde.ts'
 import { text } from '../../serdes/primitives.ts'
 import { topology } from '../../topology/builder.ts'
@@ -29,6 +29,21 @@ function counting(): Serde<string> & { reads: number } {
     },
   }
   return serde
+}
+
+/** Text that cannot be read before its schema is there, which takes until the test ends. */
+const unreadable: Serde<string> = {
+  name: 'unreadable',
+  open: async (context): Promise<OpenSerde<string>> => {
+    const open = await text.open(context)
+    return {
+      prefix: open.prefix,
+      serialize: (value) => open.serialize(value),
+      deserialize: () => {
+        throw new SchemaPending(1, async () => await new Promise<never>(() => {}))
+      },
+    }
+  },
 }
 
 type Policy = TerminalPolicy<string, Reference<string>, string>
@@ -152,6 +167,32 @@ describe('dereference', () => {
     }
     expect(bench.texts('out')).toEqual(out)
   })
+
+  test.each([
+    [100, 1],
+    [200, 2],
+  ])(
+    'that is read counts with its own bytes: with %i in flight, %i of 60',
+    async (inFlightBytes, calls) => {
+      const limits = { inFlightBytes, orderBy: 'none' } as const
+      const bench = await MemoryBench.with(['in', 'out'])
+      const life = await bench.start(
+        topology('app', ({ stream }) => {
+          const references = stream('in', { key: text, value: unreadable }).byReference()
+          references.dereference(limits).to('out', { value: text })
+        }),
+      )
+      const value = 'x'.repeat(60)
+      await bench.produce('in', [
+        { key: 'a', value },
+        { key: 'b', value },
+      ])
+      await bench.until(() => life.count('accepted') === 2)
+      await bench.pass(1)
+      expect(life.count('calls')).toBe(calls)
+      await life.close()
+    },
+  )
 
   test('of a topic that was deleted and created again does not answer with what is there now', async () => {
     const bench = await MemoryBench.with(['in', 'other', 'out'])
