@@ -4,9 +4,10 @@
  * without packages and both sides agree on every class. What can be wrong with the file is told
  * apart, for the author sees nothing else of it.
  */
+import { readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { registerHooks } from 'node:module'
-import { resolve } from 'node:path'
+import { findPackageJSON, registerHooks } from 'node:module'
+import { basename, dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
 import type { Topology } from '../topology/graph.ts'
@@ -74,6 +75,9 @@ function failureOf(path: string, error: Error): MillraceError {
   const code = 'code' in error ? error.code : undefined
   const isMissingName = error.message.includes('does not provide an export named')
   if ((error instanceof SyntaxError && !isMissingName) || isTypeStrippingError(code)) {
+    const otherKind = takenForCommonJs(path, error)
+    if (otherKind !== undefined)
+      return new MillraceError('MILLRACE_PIPELINE_SYNTAX', otherKind, details)
     const message = `${placeOf(error) ?? path} has a syntax error: ${firstLine(error.message)}; correct it and run again`
     return new MillraceError('MILLRACE_PIPELINE_SYNTAX', message, details)
   }
@@ -83,6 +87,31 @@ function failureOf(path: string, error: Error): MillraceError {
   }
   const message = `${path} threw while it was loaded: ${firstLine(error.message)}; --debug shows where`
   return new MillraceError('MILLRACE_PIPELINE_THREW', message, details)
+}
+
+/** What Node says of a module's words in a file that it reads as CommonJS. */
+const MODULE_WORDS =
+  /import statement outside a module|Unexpected token 'export'|Cannot use 'import\.meta'|await is only valid in/
+
+/**
+ * A sentence about the package.json that makes Node read the file as CommonJS, as `npm init -y` writes
+ * it; undefined where the file itself is wrong. Without that line Node sees by itself what a file is.
+ */
+function takenForCommonJs(path: string, error: Error): string | undefined {
+  if (!MODULE_WORDS.test(error.message)) return undefined
+  const file = placeOf(error)?.replace(/:\d+$/, '') ?? resolve(path)
+  const about = findPackageJSON(pathToFileURL(file))
+  if (about === undefined || !saysCommonJs(readFileSync(about, 'utf8'))) return undefined
+  const extension = extname(file)
+  const other = `${basename(file, extension)}.m${extension.slice(1)}`
+  return (
+    `${file} is a module, and package.json in ${dirname(about)} says "type": "commonjs": ` +
+    `set "type": "module", or name the file ${other}`
+  )
+}
+
+function saysCommonJs(packageJson: string): boolean {
+  return (JSON.parse(packageJson) as { readonly type?: unknown }).type === 'commonjs'
 }
 
 function isMissingModule(code: unknown): boolean {

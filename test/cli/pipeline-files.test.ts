@@ -56,6 +56,37 @@ describe.concurrent('a pipeline file', () => {
     expect(ended).toMatchObject({ code: 3, stdout: '' })
   })
 
+  test.each([
+    ['imports', WORDS],
+    ['exports', 'export const x = 1\n'],
+    ['waits', 'await Promise.resolve()\n'],
+  ])('beside a package.json of CommonJS that %s is told what to set', async (_, text) => {
+    const about = JSON.stringify({ name: 'mine', type: 'commonjs' })
+    await using folder = await folderWith({ 'package.json': about, 'p.ts': text })
+    const { code, stderr } = await millrace(['describe', 'p.ts'], folder.path)
+    expect(stderr).toContain(`package.json in ${folder.path} says "type": "commonjs"`)
+    expect(stderr).toContain('set "type": "module", or name the file p.mts')
+    expect(stderr).toContain('[MILLRACE_PIPELINE_SYNTAX]')
+    expect(stderr).not.toContain('has a syntax error')
+    expect(code).toBe(3)
+  })
+
+  test('beside a package.json of CommonJS runs as .mts, and its own mistakes are told as such', async () => {
+    const about = JSON.stringify({ name: 'mine', type: 'commonjs' })
+    await using folder = await folderWith({
+      'package.json': about,
+      'p.mts': WORDS,
+      'bad.ts': 'const words = topology(',
+    })
+    const [good, bad] = await Promise.all([
+      millrace(['describe', 'p.mts'], folder.path),
+      millrace(['describe', 'bad.ts'], folder.path),
+    ])
+    expect(good).toMatchObject({ code: 0, stderr: '' })
+    expect(bad.stderr).toContain('bad.ts:1 has a syntax error')
+    expect(bad.stderr).not.toContain('commonjs')
+  })
+
   test('that is missing or a folder is told so', async () => {
     await using folder = await folderWith()
     const [missing, directory] = await Promise.all([
