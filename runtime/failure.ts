@@ -36,13 +36,15 @@ export type UnitMode = 'static' | 'group'
 
 /**
  * Sorts an error that reached the unit. Under at-least-once nothing can be taken back, so a rewind is
- * a restart. Fenced in a group is a restart, for an heir may have taken this process for dead; in
- * static mode somebody else runs the same partition, and two that fence each other for ever help nobody.
+ * a restart. Fenced in a group is a restart, for an heir may have taken this process for dead. Where
+ * somebody else runs the same partition in static mode, or has this one's instance id in a group, it
+ * is a stop: two that fence each other for ever help nobody.
  */
 export function remedyFor(
   error: Error,
   { guarantee, mode }: { readonly guarantee: Guarantee; readonly mode: UnitMode },
 ): UnitRemedy {
+  if (isMillraceError(error, 'MILLRACE_GROUP_INSTANCE_FENCED')) return 'stop'
   if (mode === 'group' && error instanceof TransportError && error.kind === 'fenced')
     return 'restart'
   const remedy = bareRemedyFor(error)

@@ -6,7 +6,7 @@
  * The membership outlives the lives of its unit: a life that fails and starts over keeps its tasks.
  * Only a lost membership takes the life with it, for what that life has not committed must never be.
  */
-import { asError, MillraceError } from '../model/errors.ts'
+import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
 import { describePartition, type Topic, type TopicPartition } from '../model/position.ts'
 import type { Subtopology } from '../topology/graph.ts'
 import type {
@@ -69,6 +69,8 @@ export class GroupShare implements Share, MembershipListener {
   #owners: readonly TaskOwner[] = []
   #onDisk: readonly string[] = []
   readonly #departed = new Set<string>()
+  /** Another process has this one's instance id, and with it the share: no life may join again. */
+  #replaced: Error | undefined
 
   constructor(parts: GroupShareParts) {
     this.#parts = parts
@@ -108,7 +110,8 @@ export class GroupShare implements Share, MembershipListener {
 
   hold(holder: ShareHolder): void {
     this.#holder = holder
-    this.#membership ??= this.#join()
+    if (this.#replaced === undefined) this.#membership ??= this.#join()
+    else holder.failed(this.#replaced)
   }
 
   release(): void {
@@ -153,10 +156,11 @@ export class GroupShare implements Share, MembershipListener {
     this.#holder?.changed()
   }
 
-  async lost(): Promise<void> {
+  async lost(_partitions: readonly TopicPartition[], reason?: Error): Promise<void> {
     this.#active = undefined
     this.#standby = []
-    await this.#holder?.lost(groupLost(this.#parts.application))
+    this.#replaced = reason
+    await this.#holder?.lost(reason ?? groupLost(this.#parts.application))
   }
 
   #join(): Membership {
@@ -181,13 +185,16 @@ export class GroupShare implements Share, MembershipListener {
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
       onNotice: this.#parts.onNotice,
     })
-    membership.closed.catch((error: unknown) => {
-      this.#membership = undefined
-      this.#active = undefined
-      this.#holder?.failed(asError(error))
-    })
+    membership.closed.catch((error: unknown) => this.#ended(asError(error)))
     membership.start()
     return membership
+  }
+
+  #ended(error: Error): void {
+    this.#membership = undefined
+    this.#active = undefined
+    if (isMillraceError(error, 'MILLRACE_GROUP_INSTANCE_FENCED')) this.#replaced = error
+    this.#holder?.failed(error)
   }
 
   #joinData(): Buffer {

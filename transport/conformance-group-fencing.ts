@@ -81,6 +81,33 @@ const fencesPlainOffsets: ConformanceCase = {
   },
 }
 
+const fencesReplacedMembers: ConformanceCase = {
+  title:
+    'of two processes under one instance id the earlier is told that it is over when it comes with offsets',
+  async run(world) {
+    const output = await world.create('of-two')
+    const group = new GroupWorld(world, await world.create('two'))
+    const { groupId, topic } = group
+    const one = group.join('one', { groupInstanceId: 'same' })
+    await group.settled(1, one)
+    const old = one.metadata
+    group.holders.delete(one)
+    const two = group.join('two', { groupInstanceId: 'same' })
+    await group.settled(1, two)
+    // The member is fenced, not the producer: what it left open is its own to abort.
+    const over = { code: 'MILLRACE_GROUP_INSTANCE_FENCED', kind: 'abortable' } as const
+    await using producer = await world.producer('of-one')
+    await sendNow(producer, output, 'refused')
+    await assertRejects(producer.sendOffsets([offset(topic, 9)], old), over)
+    await producer.abort()
+    await assertRejects(world.log.admin.commitOffsets(groupId, [offset(topic, 9)], old), over)
+    assert.deepEqual((await world.read(output)).values, [])
+    await world.log.admin.commitOffsets(groupId, [offset(topic, 1)], two.metadata)
+    assert.deepEqual(await world.committed(groupId, at(topic)), [1, ''])
+    await group.end(one, two)
+  },
+}
+
 const takesMemberlessTransactions: ConformanceCase = {
   title: 'a transaction takes offsets of nobody in particular, also while the group has members',
   async run(world) {
@@ -125,6 +152,7 @@ const commitsWhileRebalancing: ConformanceCase = {
 export const GROUP_FENCING_CASES: readonly ConformanceCase[] = [
   fencesTransactions,
   fencesPlainOffsets,
+  fencesReplacedMembers,
   takesMemberlessTransactions,
   commitsWhileRebalancing,
 ]

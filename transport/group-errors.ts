@@ -2,8 +2,18 @@
 import { TransportError } from './errors.ts'
 import type { GroupRefusal } from './group-requests.ts'
 
-/** Offsets committed for a member that the group does not have, or not in this generation. */
+/**
+ * Offsets committed for a member that the group does not have, or not in this generation. One whose
+ * instance id another process took over is told that it is over. The kind is abortable then as well,
+ * for it is the member that is fenced: its producer can, and has to, abort what it left open.
+ */
 export function groupFenced(groupId: string, why: GroupRefusal): TransportError {
+  if (why === 'fenced-instance') {
+    return new TransportError('MILLRACE_GROUP_INSTANCE_FENCED', 'abortable', {
+      message: `Group ${groupId} refused offsets: another process joined it under this one's instance id. ${OWN_INSTANCE_ID}`,
+      place: groupId,
+    })
+  }
   return new TransportError('MILLRACE_GROUP_FENCED', 'abortable', {
     message: `Group ${groupId} refused offsets: ${REASONS[why]}. Abort what they stand for; a member is told by its listener what it owns now.`,
     place: groupId,
@@ -37,15 +47,17 @@ export function otherProtocol(groupId: string, own: string, theirs: string): Tra
 /** A member whose instance id another process took over. */
 export function instanceFenced(groupId: string, instanceId: string): TransportError {
   return new TransportError('MILLRACE_GROUP_INSTANCE_FENCED', 'fenced', {
-    message: `Another process joined group ${groupId} as instance ${instanceId}. Stop this one; if both are meant to run, give each its own instance id.`,
+    message: `Another process joined group ${groupId} as instance ${instanceId}. ${OWN_INSTANCE_ID}`,
     place: `${groupId}/${instanceId}`,
   })
 }
 
-const REASONS: Readonly<Record<GroupRefusal, string>> = {
+const OWN_INSTANCE_ID =
+  'The newer one goes on. If both are meant to run, give each process an instance id of its own; if not, let this one stay ended.'
+
+const REASONS: Readonly<Record<Exclude<GroupRefusal, 'fenced-instance'>, string>> = {
   'unknown-member': 'it does not have that member, or no longer',
   'illegal-generation': 'they are of another generation',
-  'fenced-instance': "another process took over the member's instance id",
   rebalancing: 'its members are joining anew',
   'other-protocol': 'its members use another assignor',
 }

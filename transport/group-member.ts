@@ -305,14 +305,14 @@ export class GroupMembership implements Membership {
   }
 
   async #lose(): Promise<NextPhase> {
-    const [why, partitions] = [this.#refusal, this.#owned]
-    const hadShare = this.#shareGeneration >= 0
+    const [why, partitions, hadShare] = [this.#refusal, this.#owned, this.#shareGeneration >= 0]
     this.#refusal = undefined
     this.#forget()
     if (why !== 'illegal-generation') this.#memberId = ''
-    if (hadShare) await this.#options.listener.lost(partitions)
-    const { groupId, groupInstanceId } = this.#options
-    if (why === 'fenced-instance') throw instanceFenced(groupId, groupInstanceId ?? '')
+    const { listener, groupId, groupInstanceId = '' } = this.#options
+    const end = why === 'fenced-instance' ? instanceFenced(groupId, groupInstanceId) : undefined
+    if (hadShare) await listener.lost(partitions, end)
+    if (end !== undefined) throw end
     return 'joining'
   }
 

@@ -85,8 +85,12 @@ export interface MembershipListener {
   revoked(partitions: readonly TopicPartition[]): Promise<void>
   /** The share of this generation, also where nothing is new. Comes after `revoked`. */
   assigned(assignment: Assigned): Promise<void>
-  /** The log has put this member out: these belong to others already, and nothing of them may be committed. It joins anew after it. */
-  lost(partitions: readonly TopicPartition[]): Promise<void>
+  /**
+   * The log has put this member out: these belong to others already, and nothing of them may be
+   * committed. It joins anew after it; where there is a `reason` it does not, and `closed` rejects
+   * with that (MILLRACE_GROUP_INSTANCE_FENCED).
+   */
+  lost(partitions: readonly TopicPartition[], reason?: Error): Promise<void>
 }
 
 /** A member's share of one generation. */

@@ -86,7 +86,8 @@ export interface Admin {
   /**
    * Commits offsets outside any transaction (at-least-once), on behalf of a member where one is
    * given. MILLRACE_GROUP_FENCED (kind abortable) where the group does not have that member in that
-   * generation, and where no member is given while the group has some.
+   * generation, and where no member is given while the group has some; MILLRACE_GROUP_INSTANCE_FENCED
+   * (kind abortable) where another process took over the member's instance id.
    */
   commitOffsets(
     groupId: string,
@@ -223,8 +224,9 @@ export interface Producer extends AsyncDisposable {
   /**
    * Puts a group's offsets into the open transaction: they become visible with its records or not at
    * all. MILLRACE_GROUP_FENCED (kind abortable) where the group does not have that member in that
-   * generation; the last generation counts until all have joined the next. Without a member (-1 and
-   * an empty id) they are taken whoever is in the group.
+   * generation; the last generation counts until all have joined the next.
+   * MILLRACE_GROUP_INSTANCE_FENCED (kind abortable) where another process took over the member's
+   * instance id. Without a member (-1 and an empty id) they are taken whoever is in the group.
    */
   sendOffsets(offsets: readonly CommittedOffset[], group: GroupMetadata): Promise<void>
   /**

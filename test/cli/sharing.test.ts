@@ -114,6 +114,31 @@ describe.concurrent('several commands over one log', () => {
     for (const { ended } of runs) expect(await ended).toMatchObject({ code: 0 })
   })
 
+  test('of two runs with one instance id the newer goes on, and the older ends with an exit code of its own', async () => {
+    await using folder = await folderWith({ 'words.ts': WORDS })
+    const data = join(folder.path, 'data')
+    await using log = await openLog(data, { clock })
+    await makeTopics(log)
+    const args = ['run', 'words.ts', '--embedded', 'data', '--group', '--instance', 'a']
+    const older = start([...args, '--state', 'sa'], folder.path)
+    await older.says(/runs 0_0, 0_1/)
+    await sendWords(log, 10)
+    for (const partition of [0, 1]) await countsUntil(log, partition, 10)
+    const newer = start([...args, '--state', 'sb'], folder.path)
+    await newer.says(/runs 0_0, 0_1/)
+    const ended = await older.ended
+    expect(ended, ended.stderr).toMatchObject({ code: 4 })
+    expect(ended.stderr).toMatch(/instance id of its own.*MILLRACE_GROUP_INSTANCE_FENCED/)
+    await sendWords(log, 10)
+    for (const partition of [0, 1]) {
+      expect(await countsUntil(log, partition, 20)).toEqual(upTo(20))
+    }
+    newer.child.kill('SIGTERM')
+    const stopped = await newer.ended
+    expect(stopped).toMatchObject({ code: 0 })
+    expect(stopped.stderr).not.toContain('starts over')
+  })
+
   test('tail shows beside a run what comes, and goes on when the run that holds the log stops', async () => {
     await using folder = await folderWith({ 'words.ts': WORDS })
     const data = join(folder.path, 'data')

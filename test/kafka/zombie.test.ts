@@ -110,57 +110,63 @@ test('the transaction of a member that is gone does not hold up its heir', async
   expect(await stage.outputs()).toEqual(expectedOutputs('pairs', 100))
 })
 
-test('a halted process that was told its partition ends when it wakes, with an exit code of its own', async () => {
-  const name = `zombie-${clock.uuid().slice(0, 8)}`
-  const pipeline = WORDS.replaceAll(/'words'/g, `'${name}'`).replace('word-counts', `${name}-out`)
-  await using folder = await folderWith({ 'words.ts': pipeline })
-  const place = { kind: 'kafka', brokers: brokers.join(), propertiesFile: undefined } as const
-  const schemas = { kind: 'file', path: join(folder.path, 'schemas.jsonl') } as const
-  await using opened = await openLog({ ...place, environment: {}, schemas }, { clock })
-  const { admin } = opened.transport
-  const topics = [name, `${name}-out`].map(asTopic)
-  await admin.createTopics(topics.map((topic) => ({ topic, partitions: 1 })))
-  await using producer = opened.transport.openProducer({})
-  await producer.init()
-  const send = async (word: string): Promise<void> => {
-    const bytes = Buffer.from(word)
-    const at = { topic: asTopic(name), partition: asPartition(0), timestamp: clock.now() }
-    producer.send({ ...at, key: bytes, value: bytes, headers: NO_HEADERS })
-    await producer.flush()
-  }
-  /** Each count is committed by itself: a record and a marker. */
-  const untilCounted = async (words: number): Promise<void> => {
-    const out = [{ topic: asTopic(`${name}-out`), partition: asPartition(0) }]
-    await until(
-      clock,
-      () => `${words} words are counted`,
-      async () => {
-        const [end = 0] = await admin.offsets(out, 'latest', 'read_committed')
-        return end === 2 * words
-      },
-    )
-  }
+test.for([
+  { share: ['--partition', '0'], code: 'MILLRACE_PRODUCER_FENCED' },
+  { share: ['--group', '--instance', 'a'], code: 'MILLRACE_GROUP_INSTANCE_FENCED' },
+])(
+  'a halted process that was replaced under the same $share.0 ends when it wakes, with an exit code of its own',
+  async ({ share, code }) => {
+    const name = `zombie-${clock.uuid().slice(0, 8)}`
+    const pipeline = WORDS.replaceAll(/'words'/g, `'${name}'`).replace('word-counts', `${name}-out`)
+    await using folder = await folderWith({ 'words.ts': pipeline })
+    const place = { kind: 'kafka', brokers: brokers.join(), propertiesFile: undefined } as const
+    const schemas = { kind: 'file', path: join(folder.path, 'schemas.jsonl') } as const
+    await using opened = await openLog({ ...place, environment: {}, schemas }, { clock })
+    const { admin } = opened.transport
+    const topics = [name, `${name}-out`].map(asTopic)
+    await admin.createTopics(topics.map((topic) => ({ topic, partitions: 1 })))
+    await using producer = opened.transport.openProducer({})
+    await producer.init()
+    const send = async (word: string): Promise<void> => {
+      const bytes = Buffer.from(word)
+      const at = { topic: asTopic(name), partition: asPartition(0), timestamp: clock.now() }
+      producer.send({ ...at, key: bytes, value: bytes, headers: NO_HEADERS })
+      await producer.flush()
+    }
+    /** Each count is committed by itself: a record and a marker. */
+    const untilCounted = async (words: number): Promise<void> => {
+      const out = [{ topic: asTopic(`${name}-out`), partition: asPartition(0) }]
+      await until(
+        clock,
+        () => `${words} words are counted`,
+        async () => {
+          const [end = 0] = await admin.offsets(out, 'latest', 'read_committed')
+          return end === 2 * words
+        },
+      )
+    }
 
-  const share = ['run', 'words.ts', '--brokers', brokers.join(), '--schemas', 'schemas.jsonl']
-  const first = start([...share, '--partition', '0', '--state', 'first'], folder.path)
-  await first.says(/the app is running/)
-  await send('a')
-  await untilCounted(1)
-  first.child.kill('SIGSTOP')
-  const second = start([...share, '--partition', '0', '--state', 'second'], folder.path)
-  try {
-    await second.says(/the app is running/)
+    const run = ['run', 'words.ts', '--brokers', brokers.join(), '--schemas', 'schemas.jsonl']
+    const first = start([...run, ...share, '--state', 'first'], folder.path)
+    await first.says(/the app is running/)
     await send('a')
-    await untilCounted(2)
-    first.child.kill('SIGCONT')
-    const ended = await first.ended
-    expect(ended, ended.stderr).toMatchObject({ code: 4 })
-    expect(ended.stderr).toContain('MILLRACE_PRODUCER_FENCED')
-    await send('a')
-    await untilCounted(3)
-  } finally {
-    first.child.kill('SIGKILL')
-    second.child.kill('SIGTERM')
-  }
-  expect(await second.ended).toMatchObject({ code: 0 })
-})
+    await untilCounted(1)
+    first.child.kill('SIGSTOP')
+    const second = start([...run, ...share, '--state', 'second'], folder.path)
+    try {
+      await second.says(/the app is running/)
+      await send('a')
+      await untilCounted(2)
+      first.child.kill('SIGCONT')
+      const ended = await first.ended
+      expect(ended, ended.stderr).toMatchObject({ code: 4 })
+      expect(ended.stderr).toContain(code)
+      await send('a')
+      await untilCounted(3)
+    } finally {
+      first.child.kill('SIGKILL')
+      second.child.kill('SIGTERM')
+    }
+    expect(await second.ended).toMatchObject({ code: 0 })
+  },
+)
