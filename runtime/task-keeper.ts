@@ -21,8 +21,8 @@ export interface OpenTask extends AsyncDisposable {
 
 /** What a keeper is made of. */
 export interface TaskKeeperParts {
-  readonly share: Share
-  readonly loop: UnitLoop
+  readonly share: Pick<Share, 'active' | 'standby'>
+  readonly loop: Pick<UnitLoop, 'release' | 'add'>
   readonly standbys: Pick<Standbys, 'want' | 'giveUp'>
   readonly open: (taskId: TaskId) => Promise<OpenTask>
   /** Takes tasks through the steps of runtime/start.ts. */
