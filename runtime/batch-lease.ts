@@ -10,6 +10,7 @@
  * are copied, for they go on with the record. Lending a value to an author's function until it returns
  * was rejected: nothing would tell one that keeps it from one that does not.
  */
+import type { LogRecord } from '../model/record.ts'
 import type { Lease } from '../processors/payloads.ts'
 import type { FetchedBatch } from '../transport/transport.ts'
 
@@ -35,5 +36,23 @@ export class BatchLease implements Lease {
 
   giveUp(): void {
     this.#batch = undefined
+  }
+}
+
+/** What goes on of a record in a leased batch, as copies: values that are read from it may be views. */
+export function copiedParts(
+  record: LogRecord,
+): Pick<LogRecord, 'keyBuffer' | 'keyStart' | 'keyEnd' | 'headers'> {
+  const { keyStart, keyEnd, headers } = record
+  const length = Math.max(0, keyEnd - keyStart)
+  return {
+    keyBuffer: Buffer.from(record.keyBuffer.subarray(keyStart, keyStart + length)),
+    keyStart: 0,
+    // A key that is null has its end below zero.
+    keyEnd: keyEnd < 0 ? keyEnd : length,
+    headers: headers.map(({ key, value }) => ({
+      key,
+      value: value === null ? null : Buffer.from(value),
+    })),
   }
 }

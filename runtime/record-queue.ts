@@ -5,15 +5,15 @@
  * the cursor's byte-bounded prefetch.
  */
 import type { Clock } from '../model/clock.ts'
-import { asError, isMillraceError } from '../model/errors.ts'
-import { StreamRecord, type Headers, type LogRecord } from '../model/record.ts'
+import { StreamRecord, type LogRecord } from '../model/record.ts'
 import { asOffset, describePosition, type Offset } from '../model/position.ts'
 import { SchemaPending, type OpenSerde } from '../serdes/serde.ts'
 import type { TimestampExtractor } from '../topology/graph.ts'
 import { topicMadeAnew } from '../transport/log-errors.ts'
 import type { Cursor, FetchedBatch } from '../transport/transport.ts'
-import { BatchLease } from './batch-lease.ts'
+import { BatchLease, copiedParts } from './batch-lease.ts'
 import { unreadableRecord } from './failure.ts'
+import { isOfTheRegistry, SchemaWait } from './schema-wait.ts'
 
 /** How the records of one source are read. */
 export interface SourceReading {
@@ -42,6 +42,7 @@ export class RecordQueue {
   readonly #topicId: string
   readonly #reading: SourceReading
   readonly #events: QueueEvents
+  readonly #schema: SchemaWait
   #records: readonly LogRecord[] = NO_RECORDS
   /** Of the batch at hand, where its values are taken by reference. */
   #lease: BatchLease | undefined
@@ -50,8 +51,6 @@ export class RecordQueue {
   #leaderEpoch = -1
   #head: StreamRecord<unknown, unknown> | undefined
   #headRecord: LogRecord | undefined
-  #schemaWait: 'none' | 'waiting' | 'arrived' = 'none'
-  #schemaError: unknown
   /** The timestamp of the head; Infinity where the queue is empty. */
   headTimestamp = Infinity
   /** The largest timestamp processed; -1 before the first. */
@@ -69,6 +68,7 @@ export class RecordQueue {
     this.#topicId = parts.topicId
     this.#reading = parts.reading
     this.#events = parts.events
+    this.#schema = new SchemaWait(parts.events.onSchema)
     this.#nextOffset = parts.cursor.position
     this.partitionTime = parts.partitionTime
   }
@@ -76,12 +76,12 @@ export class RecordQueue {
   /** Whether a record is ready, fetching what the cursor has at hand. */
   fill(): boolean {
     if (this.#head !== undefined) return true
-    if (this.#schemaWait === 'waiting') return false
+    if (this.#schema.isOn()) return false
     for (;;) {
       while (this.#index < this.#records.length) {
         const record = this.#records[this.#index] as LogRecord
         if (this.#makeHead(record)) return true
-        if (this.#isWaiting()) return false
+        if (this.#schema.isOn()) return false
         this.#index += 1
       }
       this.#lease?.letGo()
@@ -142,21 +142,19 @@ export class RecordQueue {
     this.#leaderEpoch = batch.leaderEpoch
   }
 
-  #isWaiting(): boolean {
-    return this.#schemaWait === 'waiting'
-  }
-
   #makeHead(record: LogRecord): boolean {
     try {
-      if (this.#schemaWait === 'arrived') this.#takeSchema()
-      const { value, timestamp } = this.#reading
+      this.#schema.takeFailure()
+      const { key, value, timestamp } = this.#reading
+      const { keyBuffer, keyStart, keyEnd, headers } =
+        this.#lease === undefined ? record : copiedParts(record)
       const head = new StreamRecord<unknown, unknown>(
-        record.keyEnd < 0 ? null : this.#keyOf(record),
+        keyEnd < 0 ? null : key.deserialize(keyBuffer, keyStart, keyEnd),
         record.valueEnd < 0 || value === undefined
           ? null
           : value.deserialize(record.valueBuffer, record.valueStart, record.valueEnd),
         record.timestamp,
-        this.#lease === undefined ? record.headers : copied(record.headers),
+        headers,
       )
       this.#head = timestamp === undefined ? head : this.#extract(head, record, timestamp)
       if (!(this.#head.timestamp >= 0)) return this.#refuseTimestamp(this.#head.timestamp, record)
@@ -165,9 +163,9 @@ export class RecordQueue {
       return true
     } catch (error) {
       this.#head = undefined
-      if (isNotTheRecords(error)) throw error
+      if (isOfTheRegistry(error)) throw error
       if (error instanceof SchemaPending) {
-        this.#awaitSchema(error)
+        this.#schema.begin(error)
         return false
       }
       this.#lease?.giveUp()
@@ -206,47 +204,8 @@ export class RecordQueue {
     return new StreamRecord(head.key, head.value, timestamp, head.headers)
   }
 
-  /** A key may be a view of what it is read from. */
-  #keyOf({ keyBuffer, keyStart, keyEnd }: LogRecord): unknown {
-    const { key } = this.#reading
-    if (this.#lease === undefined) return key.deserialize(keyBuffer, keyStart, keyEnd)
-    const bytes = Buffer.from(keyBuffer.subarray(keyStart, keyEnd))
-    return key.deserialize(bytes, 0, bytes.length)
-  }
-
-  #takeSchema(): void {
-    const error = this.#schemaError
-    this.#schemaWait = 'none'
-    this.#schemaError = undefined
-    if (error !== undefined) throw asError(error)
-  }
-
-  #awaitSchema(pending: SchemaPending): void {
-    this.#schemaWait = 'waiting'
-    const settle = (error: unknown): void => {
-      this.#schemaWait = 'arrived'
-      this.#schemaError = error
-      this.#events.onSchema()
-    }
-    pending.load().then(() => settle(undefined), settle)
-  }
-
   #placeOf(record: LogRecord): string {
     const { topic, partition } = this.cursor
     return describePosition({ topic, partition, offset: asOffset(record.offset) })
   }
-}
-
-function copied(headers: Headers): Headers {
-  if (headers.length === 0) return headers
-  return headers.map(({ key, value }) => ({
-    key,
-    value: value === null ? null : Buffer.from(value),
-  }))
-}
-
-/** A registry that refuses us or cannot be reached says nothing about the record: a policy that leaves records out must not see it. */
-function isNotTheRecords(error: unknown): boolean {
-  if (!isMillraceError(error)) return false
-  return error.remedy === 'retry' || error.code.startsWith('MILLRACE_REGISTRY_')
 }

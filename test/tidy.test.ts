@@ -77,6 +77,18 @@ describe('the tree', () => {
     expect(namelessTypes(doors, product, INSIDES)).toEqual([])
   })
 
+  test('shows the life of a record in five files and 800 lines', () => {
+    const files = [...textOf('docs/life-of-a-record.md').matchAll(/^\d\. \*\*\[([^\]]+)\]/gm)].map(
+      ([, path]) => path ?? '',
+    )
+    expect(files).toEqual(
+      ['record-queue', 'task', 'wiring', 'sink', 'commit'].map((name) => `runtime/${name}.ts`),
+    )
+    const lines = files.map((path) => textOf(path).trimEnd().split('\n').length)
+    expect(lines.every((count) => count > 1)).toBe(true)
+    expect(lines.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(800)
+  })
+
   test('names no folder of a machine', () => {
     const judged = all.filter(
       ({ path }) => path !== 'package-lock.json' && path !== 'test/tidy.test.ts',
