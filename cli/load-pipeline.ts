@@ -75,7 +75,7 @@ function failureOf(path: string, error: Error): MillraceError {
   const code = 'code' in error ? error.code : undefined
   const isMissingName = error.message.includes('does not provide an export named')
   if ((error instanceof SyntaxError && !isMissingName) || isTypeStrippingError(code)) {
-    const otherKind = takenForCommonJs(path, error)
+    const otherKind = readAsScript(path, error)
     if (otherKind !== undefined)
       return new MillraceError('MILLRACE_PIPELINE_SYNTAX', otherKind, details)
     const message = `${placeOf(error) ?? path} has a syntax error: ${firstLine(error.message)}; correct it and run again`
@@ -97,11 +97,11 @@ const MODULE_WORDS =
  * A sentence about the package.json that makes Node read the file as CommonJS, as `npm init -y` writes
  * it; undefined where the file itself is wrong. Without that line Node sees by itself what a file is.
  */
-function takenForCommonJs(path: string, error: Error): string | undefined {
+function readAsScript(path: string, error: Error): string | undefined {
   if (!MODULE_WORDS.test(error.message)) return undefined
   const file = placeOf(error)?.replace(/:\d+$/, '') ?? resolve(path)
   const about = findPackageJSON(pathToFileURL(file))
-  if (about === undefined || !saysCommonJs(readFileSync(about, 'utf8'))) return undefined
+  if (about === undefined || !asksForScripts(readFileSync(about, 'utf8'))) return undefined
   const extension = extname(file)
   const other = `${basename(file, extension)}.m${extension.slice(1)}`
   return (
@@ -110,7 +110,7 @@ function takenForCommonJs(path: string, error: Error): string | undefined {
   )
 }
 
-function saysCommonJs(packageJson: string): boolean {
+function asksForScripts(packageJson: string): boolean {
   return (JSON.parse(packageJson) as { readonly type?: unknown }).type === 'commonjs'
 }
 
