@@ -150,7 +150,8 @@ describe('what else can go wrong at the Google annotator', () => {
     const signal = new AbortController().signal
     const annotator = client(server, { deadlineMs: 400 })
     const stream = await annotator.open({ videoId: 'v', signal, onProgress: () => {} })
-    await stream.write(bytes.subarray(0, 50_000))
+    // On a busy machine the deadline may come before there is a connection to write to.
+    stream.write(bytes.subarray(0, 50_000)).catch(() => {})
     await expect(stream.done).rejects.toMatchObject({
       code: 'MILLRACE_ANNOTATOR_TOO_LATE',
       failure: 'retry',
