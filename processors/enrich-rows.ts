@@ -46,6 +46,12 @@ const pendingRowSchema = {
     { name: 'sequence', type: 'int' },
     { name: 'origin', type: 'string', doc: 'names the record the same at every attempt' },
     { name: 'done', type: 'boolean', doc: 'stays only to say how far the source was taken in' },
+    {
+      name: 'topicId',
+      type: ['null', 'string'],
+      default: null,
+      doc: 'of the source topic: one that is made anew under the same name has another; null where it is not known',
+    },
   ],
 } as const
 

@@ -230,6 +230,7 @@ export class EnrichStep<K, V, R> implements Processor<K, V>, DriverTask<K, Deref
       sequence: this.#sequence,
       origin: `${origin}/${this.#sequence}`,
       done: false,
+      topicId: source === undefined || source.topicId === '' ? null : source.topicId,
     }
   }
 

@@ -1,10 +1,17 @@
-/** How far each source partition was taken in by an enrich step: the newest row of each says so. */
+/**
+ * How far each source partition was taken in by an enrich step: the newest row of each says so.
+ *
+ * A mark holds for the topic that it was made of. One that was deleted and made anew under the same
+ * name begins at offset 0 again: by its name alone, its records below the old mark would be taken for
+ * repeated ones and be lost.
+ */
 import type { PendingRow } from './enrich-rows.ts'
 
-type Place = Pick<PendingRow, 'topic' | 'partition' | 'offset' | 'sequence'>
+type Place = Pick<PendingRow, 'topic' | 'topicId' | 'partition' | 'offset' | 'sequence'>
 
 interface Mark {
   readonly arrival: number
+  readonly topicId: string | null
   readonly offset: number
   readonly sequence: number
   /** The row was answered and stays as a mark only. */
@@ -24,7 +31,7 @@ export class SourceMarks {
   /** Whether a record was taken in before. */
   isRepeated(row: Place): boolean {
     const mark = this.#marks.get(keyOf(row))
-    if (row.topic === '' || mark === undefined) return false
+    if (row.topic === '' || mark === undefined || !isOfOneTopic(row, mark)) return false
     return row.offset < mark.offset || (row.offset === mark.offset && row.sequence <= mark.sequence)
   }
 
@@ -51,6 +58,11 @@ function keyOf({ topic, partition }: Place): string {
   return `${topic}/${partition}`
 }
 
-function placeOf({ offset, sequence }: Place): Pick<Mark, 'offset' | 'sequence'> {
-  return { offset, sequence }
+/** Rows of earlier versions do not know their topic's id; they hold for any. */
+function isOfOneTopic(row: Place, mark: Mark): boolean {
+  return row.topicId === null || mark.topicId === null || row.topicId === mark.topicId
+}
+
+function placeOf({ topicId, offset, sequence }: Place): Omit<Mark, 'arrival' | 'isDone'> {
+  return { topicId, offset, sequence }
 }

@@ -2,6 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import type { EnrichOptions } from '../../processors/enrich-options.ts'
 import type { FailureClass, FunctionEnricher } from '../../processors/enricher.ts'
+import { asOffset, asPartition, asTopic } from '../../model/position.ts'
+import { pendingStore } from '../../processors/enrich-rows.ts'
+import { avro, type AvroSerde } from '../../serdes/avro.ts'
 import { text } from '../../serdes/primitives.ts'
 import { topology } from '../../topology/builder.ts'
 import { TransportError } from '../../transport/errors.ts'
@@ -19,6 +22,30 @@ const enriched = (
 
 const records = (...pairs: readonly string[]): readonly Given[] =>
   pairs.map((pair) => ({ key: pair.split('=')[0] as string, value: pair.split('=')[1] as string }))
+
+/** Has the group begin at the first record of the source. */
+async function beginAnew(bench: MemoryBench): Promise<void> {
+  const first = { topic: asTopic('in'), partition: asPartition(0), offset: asOffset(0) }
+  await bench.settle(bench.log.admin.commitOffsets('app', [{ ...first, metadata: '' }]))
+}
+
+/** Writes every row of the step's changelog again, with the schema that had no topic ids. */
+async function writeWithoutTopicIds(bench: MemoryBench): Promise<void> {
+  const topic = 'app-ask-pending-changelog'
+  const { value } = pendingStore('ask')
+  const context = { topic, role: 'value', registry: bench.registry } as const
+  const before = avro(
+    JSON.parse(JSON.stringify((value as AvroSerde<unknown>).schema), (_name, part: unknown) =>
+      Array.isArray(part) ? part.filter(({ name }) => name !== 'topicId') : part,
+    ),
+  )
+  const [reading, writing] = [await value.open(context), await before.open(context)]
+  const rows = bench.records(topic).map(({ key, value: bytes }) => ({
+    key: String(key),
+    value: bytes === null ? null : writing.serialize(reading.deserialize(bytes, 0, bytes.length)),
+  }))
+  await bench.produce(topic, rows)
+}
 
 /** An app that enriches what was produced. */
 async function running(
@@ -322,6 +349,53 @@ describe('enrich over failures of its own app', () => {
     again.answerAll()
     await next.caughtUp()
     expect(bench.texts('out')).toEqual(['a=A1', 'a=A2', 'b=B1'])
+    await next.close()
+  })
+
+  test('takes in the records of a source that was deleted and made anew, from its first', async () => {
+    const { bench, service, life } = await running({}, records('a=old', 'b=old', 'c=old'))
+    service.answerAll()
+    await life.caughtUp()
+    await life.close()
+    await bench.settle(bench.log.admin.deleteTopics([asTopic('in')]))
+    await bench.createTopics(['in'])
+    await bench.produce('in', records('d=new', 'e=new'))
+    // What a start that finds state without offsets advises.
+    await beginAnew(bench)
+    const again = new HandService()
+    const next = await bench.start(enriched(again.enricher))
+    await bench.pass(150)
+    again.answerAll()
+    await next.caughtUp()
+    expect(next.count('repeated')).toBe(0)
+    expect(bench.texts('out').slice(3)).toEqual(['d=NEW', 'e=NEW'])
+    await next.close()
+    // The rows of the new topic are its marks now: those of the old one are gone.
+    await beginAnew(bench)
+    const third = await bench.start(enriched(new HandService().enricher))
+    await third.caughtUp()
+    expect(third.count('repeated')).toBe(2)
+    expect(third.count('accepted')).toBe(0)
+    await third.close()
+  })
+
+  test('knows the records of rows that an earlier version wrote, which do not say of which topic', async () => {
+    const { bench, service, life } = await running({}, records('a=a', 'b=b', 'c=c'))
+    service.waitingFor('a').answer()
+    service.waitingFor('c').answer()
+    await bench.pass(150)
+    await life.close()
+    await writeWithoutTopicIds(bench)
+    bench.disks.clear()
+    await beginAnew(bench)
+    const again = new HandService()
+    const next = await bench.start(enriched(again.enricher))
+    await bench.pass(150)
+    expect(again.waiting).toEqual(['b'])
+    again.answerAll()
+    await next.caughtUp()
+    expect(next.count('repeated')).toBe(3)
+    expect(bench.texts('out')).toEqual(['a=A', 'c=C', 'b=B'])
     await next.close()
   })
 
