@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { openLog, type OpenLog } from '../../cli/open-log.ts'
+import { partitionForKey } from '../../model/murmur2.ts'
 import { asPartition, asTopic } from '../../model/position.ts'
 import { NO_HEADERS } from '../../model/record.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
@@ -79,6 +80,35 @@ async function counted(topic: string): Promise<string> {
     .sort()
     .join('')
 }
+
+describe('send', () => {
+  test('puts lines into the partitions of their keys, more than a request holds', async () => {
+    const topic = `send-${run}`
+    await using log = await openCluster()
+    await log.transport.admin.createTopics([{ topic: asTopic(topic), partitions: 3 }])
+    const keys = Array.from({ length: 50_000 }, (_, n) => `k${n}`)
+    const sending = start(['send', topic, '--brokers', brokers])
+    sending.child.stdin.end(keys.map((key) => `${key}\t${'v'.repeat(100)}\n`).join(''))
+    const stderr = `sent ${keys.length} records to ${topic}\n`
+    expect(await sending.ended).toEqual({ code: 0, stdout: '', stderr })
+    const { stdout } = await millrace(['tail', topic, '--brokers', brokers, '--json'])
+    const lines = stdout.trimEnd().split('\n')
+    const records = lines.map((line) => JSON.parse(line) as { key: string; partition: number })
+    expect(new Set(records.map(({ key }) => key)).size).toBe(keys.length)
+    expect(records).toHaveLength(keys.length)
+    for (const { key, partition } of records) {
+      if (partition !== partitionForKey(Buffer.from(key), 3)) expect.fail(`${key} in ${partition}`)
+    }
+  })
+
+  test('makes no topic', async () => {
+    const sending = start(['send', `nowhere-${run}`, '--brokers', brokers])
+    sending.child.stdin.on('error', () => undefined).end('a\n')
+    const { code, stderr } = await sending.ended
+    expect(code).toBe(3)
+    expect(stderr).toContain('millrace topics <pipeline.ts> --create')
+  })
+})
 
 describe('topics', () => {
   test('prints the lines of Kafka that make what is missing, and makes it where it may', async () => {
