@@ -12,13 +12,13 @@ export type TerminalPolicy<K, V, R> =
       readonly fallback: (record: StreamRecord<K, V | null>, error: Error) => R
     }
 
-/** The limits of an enrich step. None of them holds back intake: what has to wait stands as a row in the store, and memory keeps only its number. */
+/** The limits of an enrich step. None of them holds back intake: what has to wait stands as a row in the store, and memory keeps only its place, at most some 470 bytes. */
 export interface EnrichTuning {
   /** Calls in flight in this process. Default 16. */
   readonly calls?: number
   /** Sessions open in this process. Default 3. */
   readonly sessions?: number
-  /** Bytes handed to the service that its transport has not taken yet, in this process; one record is always let through. Default 32 MiB. */
+  /** Bytes of records that were read for the service, in this process: of a call until its outcome is taken over, of a session until its transport has taken them. One record is always let through. Default 32 MiB. */
   readonly inFlightBytes?: number
   /** Tries for one record or session before the terminal policy. Default 10. */
   readonly attempts?: number
