@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../../runtime/system-clock.ts'
+import { drawnSeed } from '../seed.ts'
 import { describeReport } from './describe-report.ts'
 import { runChaos } from './run.ts'
 
-const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const seed = drawnSeed()
 const seconds = Number(process.env['MILLRACE_CHAOS_SECONDS'] ?? 4)
 
 test(

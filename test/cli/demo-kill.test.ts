@@ -1,14 +1,14 @@
 /**
  * The demo is killed again and again, at random instants of every phase, and started again each time.
- * By hand, longer: KILLS=20 CLIP=demo KILL_SEED=7 npx vitest run test/cli/demo-kill.test.ts
+ * By hand, longer: KILLS=20 CLIP=demo MILLRACE_SEED=7 npx vitest run test/cli/demo-kill.test.ts
  */
 import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { systemClock } from '../../runtime/system-clock.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
+import { drawnSeed } from '../seed.ts'
 import {
   PHASES,
   remainsOf,
@@ -19,7 +19,7 @@ import {
 } from './demo-lives.ts'
 
 const KILLS = Number(process.env['KILLS'] ?? 8)
-const SEED = Number(process.env['KILL_SEED'] ?? Math.floor(systemClock().now() % 1e6))
+const SEED = drawnSeed(1e6)
 const ARGS = process.env['CLIP'] === 'demo' ? [] : ['--small']
 ARGS.push('--chunk', '64KiB')
 /** How often one folder is killed before it is let end. */

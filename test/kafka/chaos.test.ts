@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { describeReport } from '../chaos/describe-report.ts'
 import { runChaos } from '../chaos/run.ts'
+import { drawnSeed } from '../seed.ts'
 
-const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const seed = drawnSeed()
 const minutes = Number(process.env['MILLRACE_CHAOS_MINUTES'] ?? 2)
 
 test(

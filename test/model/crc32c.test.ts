@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { crc32c, crc32cOfJoined, crc32cOfPart } from '../../model/crc32c.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
+import { drawnSeed } from '../seed.ts'
 
-const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const seed = drawnSeed()
 
 describe('CRC-32C', () => {
   test('is what RFC 3720 says, and goes on from what came before', () => {

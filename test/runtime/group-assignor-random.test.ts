@@ -2,10 +2,11 @@
 import { describe, expect, test } from 'vitest'
 import { sharesOf } from '../../runtime/group-shares.ts'
 import { seeded } from '../state/fixtures-random.ts'
+import { drawnSeed } from '../seed.ts'
 import { PaperGroup, type PaperMember, type PaperShare } from './group-cases.ts'
 
-const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
-console.log(`group assignor: SEED=${SEED}`)
+const SEED = drawnSeed(1_000_000)
+console.log(`group assignor: MILLRACE_SEED=${SEED}`)
 
 type Random = (below: number) => number
 type Shares = ReadonlyMap<string, PaperShare>

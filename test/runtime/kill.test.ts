@@ -5,6 +5,7 @@ import { SeededRandom } from '../../testing/seeded-random.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { liveAndDie } from '../killed-program.ts'
+import { drawnSeed } from '../seed.ts'
 import { Bench } from './fixtures.ts'
 import { killable, PARTITIONS } from './kill-app.ts'
 
@@ -14,7 +15,7 @@ const KEYS = 50
 const KILLS = 4
 const LEAST_LINES = 4
 const LONGEST_LIFE_MS = 150
-const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const seed = drawnSeed()
 
 const input = Array.from({ length: RECORDS }, (_, i) => ({
   key: `k${i % KEYS}`,

@@ -9,6 +9,7 @@ import { systemClock } from '../../runtime/system-clock.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import { endWithTest } from '../end-with-tests.ts'
+import { drawnSeed } from '../seed.ts'
 import { Bench } from './fixtures.ts'
 import { PARTITIONS, TOPICS } from './rebalance-app.ts'
 
@@ -18,7 +19,7 @@ const CHANGES = Number(process.env['MILLRACE_REBALANCES'] ?? 20)
 const KEYS = 12
 /** Until what was fed last has been counted and joined. */
 const CAUGHT_UP_MS = 30_000
-const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const seed = drawnSeed()
 
 /** A process of the group. */
 class Member {

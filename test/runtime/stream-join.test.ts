@@ -9,6 +9,7 @@ import type { Topology } from '../../topology/graph.ts'
 import { TransportError } from '../../transport/errors.ts'
 import { seeded } from '../state/fixtures-random.ts'
 import { StreamJoinModel, type ModelKind, type ModelRecord } from '../topology/stream-join-model.ts'
+import { drawnSeed } from '../seed.ts'
 import { MemoryBench } from './memory-bench.ts'
 import { gated } from './wrapped-transport.ts'
 
@@ -137,7 +138,7 @@ class RandomRun {
 
 describe('a join of two streams', () => {
   test('gives the same over aborts, crashes and lost disks, and what the model gives', async () => {
-    const first = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 1e6))
+    const first = drawnSeed(1e6)
     let outputs = 0
     for (let seed = first; seed < first + RUNS; seed++) {
       try {

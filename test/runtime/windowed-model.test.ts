@@ -10,6 +10,7 @@ import { describeWindowed, sessionWindowed, timeWindowed } from '../../serdes/wi
 import { topologyTestDriver } from '../../testing/topology-test-driver.ts'
 import { topology } from '../../topology/builder.ts'
 import { seeded } from '../state/fixtures-random.ts'
+import { drawnSeed } from '../seed.ts'
 
 const SERDES = { key: text, value: text }
 const [SIZE, ADVANCE, GAP, GRACE] = [20, 8, 6, 9]
@@ -108,7 +109,7 @@ const cases = [
 ] as const
 
 describe('a reduction by windows', () => {
-  const first = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 1_000_000))
+  const first = drawnSeed(1_000_000)
   test.each(cases)(
     `gives the same through stops and crashes: $kind (MILLRACE_SEED=${first})`,
     async ({ expected, key, windows }) => {

@@ -5,12 +5,13 @@ import { SerdeError } from '../../serdes/errors.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
 import { SchemaPending } from '../../serdes/serde.ts'
 import type { Serde } from '../../serdes/serde.ts'
+import { drawnSeed } from '../seed.ts'
 import { RandomAvro, randomFrom } from './random-avro.ts'
 
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32))
+const seed = drawnSeed(2 ** 32)
 const SCHEMAS = 300
 
-describe(`random Avro (SEED=${seed})`, () => {
+describe(`random Avro (MILLRACE_SEED=${seed})`, () => {
   test('values come back equal', async () => {
     const random = new RandomAvro(randomFrom(seed))
     for (let i = 0; i < SCHEMAS; i++) {

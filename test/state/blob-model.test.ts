@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openLevelDatabase } from '../../state/level-database.ts'
 import type { Database, DatabaseWrite } from '../../state/store.ts'
+import { drawnSeed } from '../seed.ts'
 import { temporaryFolder } from './fixtures.ts'
 import { seeded } from './fixtures-random.ts'
 
@@ -111,7 +112,7 @@ class Run {
 }
 
 describe('a database with files', () => {
-  const first = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 1_000_000))
+  const first = drawnSeed(1_000_000)
   test(`equals its model through random batches, ranges and reopening (MILLRACE_SEED=${first})`, async () => {
     for (let seed = first; seed < first + 8; seed++) {
       const folder = join(await temporaryFolder(), 'db')

@@ -16,6 +16,7 @@ import {
 } from '../../state/memory-database.ts'
 import type { DatabaseWrite } from '../../state/store.ts'
 import { withTimestamp } from '../../state/timestamped.ts'
+import { drawnSeed } from '../seed.ts'
 import { handClock } from './fixtures.ts'
 import { seeded } from './fixtures-random.ts'
 
@@ -241,7 +242,7 @@ class Run {
 }
 
 describe('a task state', () => {
-  const first = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 1_000_000))
+  const first = drawnSeed(1_000_000)
   test(`equals its model through random commits, aborts and crashes (MILLRACE_SEED=${first})`, async () => {
     for (let seed = first; seed < first + 40; seed++) {
       try {

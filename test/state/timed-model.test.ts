@@ -18,6 +18,7 @@ import {
 import { restoreStores } from '../../state/restore.ts'
 import { sessionStore } from '../../state/session-store.ts'
 import { windowStore } from '../../state/window-store.ts'
+import { drawnSeed } from '../seed.ts'
 import { handClock, textSerde } from './fixtures.ts'
 import { seeded } from './fixtures-random.ts'
 import { TestLog } from './log-reader.ts'
@@ -326,7 +327,7 @@ class Run {
 }
 
 describe('stores with times', () => {
-  const first = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 1_000_000))
+  const first = drawnSeed(1_000_000)
   test(`equal their model through random commits, aborts and crashes (MILLRACE_SEED=${first})`, async () => {
     for (let seed = first; seed < first + 30; seed++) {
       try {

@@ -8,6 +8,7 @@ import { systemClock } from '../../runtime/system-clock.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { Transport } from '../../transport/transport.ts'
+import { drawnSeed } from '../seed.ts'
 import { GROUP, HISTORY, RESTLESS, TABLE, writesOf } from './cleaning-writer-shape.ts'
 import { liveAndDie } from '../killed-program.ts'
 
@@ -19,7 +20,7 @@ const WRITER = fileURLToPath(new URL('./cleaning-writer.ts', import.meta.url))
 const root = await mkdtemp(join(tmpdir(), 'millrace-cleaning-kill-'))
 afterAll(() => rm(root, { recursive: true, force: true }))
 
-const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 20))
+const seed = drawnSeed(2 ** 20)
 
 it(
   `a log that is killed ${KILLS} times while it is compacted, cut and deleted from has the last record of each key and no other state (seed ${seed})`,

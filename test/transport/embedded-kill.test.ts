@@ -7,6 +7,7 @@ import { asOffset, asPartition } from '../../model/position.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { Transport } from '../../transport/transport.ts'
+import { drawnSeed } from '../seed.ts'
 import { GROUP, INPUT, PARTITIONS, randomFrom, TOPIC } from './embedded-writer-shape.ts'
 import { liveAndDie } from '../killed-program.ts'
 
@@ -18,7 +19,7 @@ const WRITER = fileURLToPath(new URL('./embedded-writer.ts', import.meta.url))
 const root = await mkdtemp(join(tmpdir(), 'millrace-kill-'))
 afterAll(() => rm(root, { recursive: true, force: true }))
 
-const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const seed = drawnSeed()
 
 for (const lane of [1, 2]) {
   it.concurrent(

@@ -21,6 +21,7 @@ import { systemClock } from '../../runtime/system-clock.ts'
 import type { EmbeddedLogOptions } from '../../transport/embedded/limits.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { Reader, Transport } from '../../transport/transport.ts'
+import { drawnSeed } from '../seed.ts'
 import { randomFrom } from './embedded-writer-shape.ts'
 
 const A = asTopic('a')
@@ -260,7 +261,7 @@ describe('a record over max.message.bytes', () => {
 })
 
 describe('segments of all sizes of batches', () => {
-  const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+  const seed = drawnSeed()
   it(`give each record by its offset and all in order, before and after opening again (seed ${seed})`, async () => {
     const random = randomFrom(seed)
     const folder = newFolder()

@@ -10,6 +10,7 @@ import { afterAll, expect, it } from 'vitest'
 import { asOffset } from '../../model/position.ts'
 import { SeededRandom } from '../../testing/seeded-random.ts'
 import type { Producer } from '../../transport/transport.ts'
+import { drawnSeed } from '../seed.ts'
 import { AT, CleaningBench } from './cleaning-bench.ts'
 
 const TOMBSTONE_MS = 1_000
@@ -18,7 +19,7 @@ const STEPS = 250
 const root = await mkdtemp(join(tmpdir(), 'millrace-model-'))
 afterAll(() => rm(root, { recursive: true, force: true }))
 
-const first = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const first = drawnSeed()
 for (const seed of [first, first + 1, first + 2]) {
   it(`a log that is cleaned again and again is what a model says (seed ${seed})`, async () => {
     const run = new Run(seed)

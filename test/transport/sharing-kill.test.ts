@@ -11,6 +11,7 @@ import { systemClock } from '../../runtime/system-clock.ts'
 import { prepareFolder, readHolder } from '../../transport/embedded/log-folder.ts'
 import { openEmbeddedLog } from '../../transport/embedded/open.ts'
 import type { Transport } from '../../transport/transport.ts'
+import { drawnSeed } from '../seed.ts'
 import { PARTITIONS, randomFrom, TOPIC } from './embedded-writer-shape.ts'
 
 const PROCESSES = ['a', 'b', 'c']
@@ -20,7 +21,7 @@ const WRITER = fileURLToPath(new URL('./sharing-writer.ts', import.meta.url))
 
 const root = await mkdtemp(join(tmpdir(), 'millrace-takeover-'))
 afterAll(() => rm(root, { recursive: true, force: true }))
-const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const seed = drawnSeed()
 const clock = systemClock()
 
 it(

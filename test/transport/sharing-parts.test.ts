@@ -14,6 +14,7 @@ import {
 } from '../../transport/embedded/sharing/frame.ts'
 import { fetchedFrom } from '../../transport/embedded/sharing/wire.ts'
 import { removeSocket, withSocket } from '../../transport/embedded/sharing/socket-file.ts'
+import { drawnSeed } from '../seed.ts'
 import { randomFrom } from './embedded-writer-shape.ts'
 import { openShared, received, send, TOPIC } from './sharing-world.ts'
 
@@ -21,7 +22,7 @@ const root = await mkdtemp(join(tmpdir(), 'millrace-sharing-'))
 afterAll(() => rm(root, { recursive: true, force: true }))
 let folders = 0
 const newFolder = (): string => join(root, `log-${(folders += 1)}`)
-const seed = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const seed = drawnSeed()
 
 describe('what a holder answers', () => {
   it('gives its buffer back once, also where nothing of it is to be seen', () => {

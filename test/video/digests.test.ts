@@ -5,9 +5,10 @@ import { systemClock } from '../../runtime/system-clock.ts'
 import { StreamDigests } from '../../video/digests.ts'
 import { PiecewiseStream } from '../../video/piecewise-stream.ts'
 import { slices } from '../../video/slicer.ts'
+import { drawnSeed } from '../seed.ts'
 import { inMemory, seededNumbers } from './memory-source.ts'
 
-const SEED = Number(process.env['MILLRACE_TEST_SEED'] ?? Date.now() % 100_000)
+const SEED = drawnSeed(100_000)
 const numbers = seededNumbers(SEED)
 
 function sha256(bytes: Buffer): string {

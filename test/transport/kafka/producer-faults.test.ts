@@ -7,12 +7,13 @@ import { isMillraceError } from '../../../model/errors.ts'
 import { TransportError } from '../../../transport/errors.ts'
 import type { TransactionVersion } from '../../../transport/kafka/cluster/cluster.ts'
 import type { KafkaProducer } from '../../../transport/kafka/producer/kafka-producer.ts'
+import { drawnSeed } from '../../seed.ts'
 import { NO_FAULTS } from './faulty-cluster.ts'
 import { offsetFor, ProducerWorld, recordFor } from './producer-world.ts'
 
 const PARTITIONS = 4
 const SEEDS = Number(process.env['MILLRACE_SEEDS'] ?? 25)
-const first = Number(process.env['MILLRACE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const first = drawnSeed()
 const seeds = Array.from({ length: SEEDS }, (_, index) => first + index)
 const GROUP = { groupId: 'group', generation: -1, memberId: '' }
 const COMPRESSIONS = ['none', 'gzip', 'lz4'] as const

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ChunkAnswers, type ChunkTime } from '../../../video/annotators/chunk-answers.ts'
+import { drawnSeed } from '../../seed.ts'
 import { seeded } from './synthetic-frames.ts'
 
 const FRAME_US = 40_000
@@ -125,7 +126,7 @@ describe('the answers of chunks', () => {
   })
 
   it('answers the same however the reports are spread over time', () => {
-    const seed = Math.floor(Math.random() * 1e6)
+    const seed = drawnSeed(1e6)
     const random = seeded(seed)
     for (let round = 0; round < 200; round += 1) {
       const shots = randomRanges(random, 300).map(([first, end]) => shot(first, end - 1))

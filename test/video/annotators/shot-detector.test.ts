@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { difference } from '../../../video/annotators/frame-signature.ts'
 import type { Frame } from '../../../video/annotators/frames.ts'
 import { ShotDetector } from '../../../video/annotators/shot-detector.ts'
+import { drawnSeed } from '../../seed.ts'
 import { film, seeded, withBlend, withFlash, type Scene } from './synthetic-frames.ts'
 
 const FRAME_US = 40_000
@@ -42,7 +43,7 @@ describe('the shot detector', () => {
   })
 
   it('finds every cut of films of random scenes, and nothing else', () => {
-    const seed = Math.floor(Math.random() * 1e6)
+    const seed = drawnSeed(1e6)
     const random = seeded(seed)
     const scenes: Scene[] = Array.from({ length: 40 }, (_, i) => ({
       frames: 11 + Math.floor(random() * 40),
