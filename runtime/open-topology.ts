@@ -7,6 +7,7 @@ import type { Topic } from '../model/position.ts'
 import type { OpenSerde, Serde } from '../serdes/serde.ts'
 import type { Registry } from '../serdes/registry.ts'
 import { changelogTopic } from '../state/changelog.ts'
+import { openStoreSerdes } from '../state/key-value-store.ts'
 import type { GraphNode, Topology, TopologyStore } from '../topology/graph.ts'
 
 /** The opened serdes of one store. */
@@ -51,8 +52,7 @@ export async function openTopology(
     stores.set(spec.name, {
       declaration,
       changelog: spec.logged ? topic : undefined,
-      key: await open(spec.key, topic, 'key'),
-      value: await open(spec.value, topic, 'value'),
+      ...(await openStoreSerdes(spec, { topic, registry, clock })),
     })
   }
   const pairs = new Map<string, OpenPair>()

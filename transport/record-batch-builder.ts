@@ -8,7 +8,7 @@
  */
 import { crc32c, crc32cOfJoined } from '../model/crc32c.ts'
 import type { Headers } from '../model/record.ts'
-import { AT, ATTRIBUTE, BATCH_HEADER_BYTES, type ControlType } from './record-batch.ts'
+import { AT, ATTRIBUTE, BATCH_HEADER_BYTES } from './record-batch.ts'
 import { MAX_VARINT_BYTES, varintBytes, writeVarint } from './varint.ts'
 
 /** A key or value of this many bytes or more is not copied: below, the copy is cheaper than one more part. */
@@ -54,11 +54,6 @@ export class RecordBatchBuilder {
   #baseTimestamp = -1
   #maxTimestamp = -1
   #compression = 0
-  readonly #control: boolean
-
-  constructor({ control = false }: { readonly control?: boolean } = {}) {
-    this.#control = control
-  }
 
   get recordCount(): number {
     return this.#recordCount
@@ -132,8 +127,7 @@ export class RecordBatchBuilder {
     head.writeInt32BE(this.#partBytes - AT.leaderEpoch, AT.length)
     head[AT.magic] = 2
     const transactional = stamp.transactional ? ATTRIBUTE.transactional : 0
-    const control = this.#control ? ATTRIBUTE.control : 0
-    head.writeInt16BE(this.#compression | transactional | control, AT.attributes)
+    head.writeInt16BE(this.#compression | transactional, AT.attributes)
     head.writeInt32BE(this.#recordCount - 1, AT.lastOffsetDelta)
     writeLong(head, AT.baseTimestamp, this.#baseTimestamp)
     writeLong(head, AT.maxTimestamp, this.#maxTimestamp)
@@ -218,24 +212,6 @@ export function recordBytesAtMost({ key, value, headers }: BatchRecord): number 
     bytes += 2 * MAX_VARINT_BYTES + header.key.length * 3 + (header.value?.length ?? 0)
   }
   return bytes
-}
-
-/** A sealed control batch: the marker that ends a transaction in one partition. */
-export function controlBatch(
-  type: ControlType,
-  stamp: BatchStamp,
-  {
-    timestamp,
-    coordinatorEpoch,
-  }: { readonly timestamp: number; readonly coordinatorEpoch: number },
-): readonly Buffer[] {
-  const key = Buffer.alloc(4)
-  key.writeInt16BE(type === 'commit' ? 1 : 0, 2)
-  const value = Buffer.alloc(6)
-  value.writeInt32BE(coordinatorEpoch, 2)
-  const batch = new RecordBatchBuilder({ control: true })
-  batch.append({ key, value, timestamp, headers: [] })
-  return batch.seal({ ...stamp, transactional: true })
 }
 
 function bodyBytes(record: BatchRecord, timestampDelta: number, offsetDelta: number): number {

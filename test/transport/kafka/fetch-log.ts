@@ -9,6 +9,7 @@ import { CODE } from '../../../transport/kafka/error-codes.ts'
 import type { FetchedPartition } from '../../../transport/kafka/api/fetch.ts'
 import type { AskedPartition } from '../../../transport/kafka/reader/fetch-session.ts'
 import { compress, COMPRESSION_ID, type Compression } from '../../../transport/kafka/codecs.ts'
+import { makeMarker } from '../control-marker.ts'
 
 interface StoredBatch {
   readonly base: number
@@ -115,11 +116,13 @@ export class FetchLog {
     if (transaction === undefined) return
     this.#open.delete(producerId)
     transaction.state = how
-    const builder = new RecordBatchBuilder({ control: true })
+    const builder = new RecordBatchBuilder()
     const key = Buffer.from([0, 0, 0, how === 'abort' ? 0 : 1])
     builder.append({ key, value: MARKER_VALUE, timestamp: 7, headers: NO_HEADERS })
     this.#index.end(producerId, how, this.end)
     this.#append(builder, 1, producerId)
+    const marker = this.#batches.at(-1)
+    if (marker !== undefined) makeMarker(marker.bytes)
   }
 
   /** Takes the records out of the batch that has an offset, as the cleaner leaves the last one of a producer. */
