@@ -1,6 +1,6 @@
 /** The table `videos`: one row for each video, the newest record under its id. */
 import type { Clock } from '../model/clock.ts'
-import { asPartition, type Topic } from '../model/position.ts'
+import type { Topic } from '../model/position.ts'
 import { deserializeNow } from '../processors/deserialize.ts'
 import { avro } from '../serdes/avro.ts'
 import type { Registry } from '../serdes/registry.ts'
@@ -21,43 +21,16 @@ export interface VideosTable {
 
 /** The row of one video, or undefined. The topic has `partitions` partitions. */
 export async function readVideo(
-  table: VideosTable,
+  { transport, registry, clock, topic = VIDEOS_TOPIC, signal }: VideosTable,
   videoId: string,
   partitions: number,
 ): Promise<VideoState | undefined> {
-  const rows = await readRows(table, {
-    partition: partitionOfVideo(videoId, partitions),
-    only: videoId,
-  })
-  return rows.get(videoId)
-}
-
-/** All rows, by video id. The topic has `partitions` partitions. */
-export async function readVideos(
-  table: VideosTable,
-  partitions: number,
-): Promise<ReadonlyMap<string, VideoState>> {
-  const all = new Map<string, VideoState>()
-  for (let partition = 0; partition < partitions; partition += 1) {
-    const rows = await readRows(table, { partition: asPartition(partition) })
-    for (const [videoId, row] of rows) all.set(videoId, row)
-  }
-  return all
-}
-
-async function readRows(
-  { transport, registry, clock, topic = VIDEOS_TOPIC, signal }: VideosTable,
-  { partition, only }: { partition: ReturnType<typeof asPartition>; only?: string },
-): Promise<ReadonlyMap<string, VideoState>> {
   const serde = await avro(VideoState).open({ topic, role: 'value', registry })
-  const newest = new Map<string, Buffer>()
+  const partition = partitionOfVideo(videoId, partitions)
+  let newest: Buffer | undefined
   for await (const { key, value } of scanLog({ transport, clock, topic, partition, signal })) {
-    const videoId = key?.toString()
-    if (videoId === undefined || (only !== undefined && videoId !== only)) continue
-    if (value === null) newest.delete(videoId)
-    else newest.set(videoId, Buffer.from(value))
+    if (key?.toString() !== videoId) continue
+    newest = value === null ? undefined : Buffer.from(value)
   }
-  const rows = new Map<string, VideoState>()
-  for (const [videoId, value] of newest) rows.set(videoId, await deserializeNow(serde, value))
-  return rows
+  return newest === undefined ? undefined : await deserializeNow(serde, newest)
 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { openLog } from '../../cli/open-log.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import type { VideoState } from '../../video/schemas.ts'
-import { readVideos } from '../../video/videos-table.ts'
+import { readVideos } from '../video/all-videos.ts'
 import { endWithTest } from '../end-with-tests.ts'
 import { outputsOf, type Outputs } from '../video/pipeline-world.ts'
 

@@ -14,7 +14,7 @@ import { systemClock } from '../../runtime/system-clock.ts'
 import { makeClip } from '../../video/clip.ts'
 import { readJoinedVideo, reassembleJoined } from '../../video/joined-video.ts'
 import { JOINED_TOPIC, partitionOfVideo, RAW_TOPIC } from '../../video/topics.ts'
-import { readVideos } from '../../video/videos-table.ts'
+import { readVideos } from '../video/all-videos.ts'
 import { folderWith, millrace, start, type Running } from '../cli/millrace.ts'
 import { TestCluster } from './broker.ts'
 
