@@ -6,6 +6,7 @@
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { asPartition } from '../../model/position.ts'
 import type { StreamsApp } from '../../runtime/app.ts'
 import type { StreamsLimits, StreamsOptions } from '../../runtime/config.ts'
 import { AppStage, type AppsWay } from './app-stage.ts'
@@ -38,6 +39,8 @@ const WAY: AppsWay = {
   producer: { produceDeadlineMs: ANSWER_MS, doubtMs: 500 },
   reader: { requestDeadlineMs: ANSWER_MS, maxWaitMs: FETCH_WAIT_MS, doubtAfterMs: 500 },
 }
+/** Long enough to find a transaction open, and to do something to it. */
+const LONG_COMMIT_MS = 1_000
 const MODES = [
   ['alone', { kind: 'static' }],
   ['in a group', { kind: 'group' }],
@@ -90,8 +93,9 @@ async function advertise({ nodes: [node] }: TestCluster, before: TcpProxy): Prom
 /** An app that has done something already. */
 async function working(
   assignment: NonNullable<StreamsOptions['assignment']> = { kind: 'static' },
+  limits: Partial<StreamsLimits> = {},
 ): Promise<StreamsApp> {
-  const app = stage.app(stage.counting(), { assignment, limits: LIMITS })
+  const app = stage.app(stage.counting(), { assignment, limits: { ...LIMITS, ...limits } })
   await stage.feed(50, PARTITIONS)
   await app.start()
   await caughtUp(app)
@@ -142,13 +146,17 @@ describe.each(MODES)('an app %s, whose broker', (_, assignment) => {
   })
 
   test('is not there for a while, goes on when it is', async () => {
-    const app = await working(assignment)
+    const app = await working(assignment, { commitIntervalMs: LONG_COMMIT_MS })
     for (let round = 0; round < 3; round += 1) {
+      const before = troubles()
+      await refuseInTransaction()
       await stage.feed(30, PARTITIONS)
-      await proxy.refuse()
-      await stage.feed(30, PARTITIONS)
+      // Nobody but the broker ends that transaction now, and it does not commit it.
+      await vi.waitFor(async () => expect(await openRecords()).toBe(0), PATIENCE)
       await vi.waitFor(async () => expect(await members()).toEqual([]), PATIENCE)
       await proxy.admit()
+      await caughtUp(app)
+      expect(troubles()).toBeGreaterThan(before)
     }
     await expectExactlyOnce(app)
   })
@@ -178,6 +186,31 @@ describe('connections that', () => {
 /** Who is in the app's group. */
 async function members() {
   return await stage.log.admin.describeGroup(stage.application)
+}
+
+/** Ends the app's way to its broker while records of its wait for the end of a transaction. */
+async function refuseInTransaction(): Promise<void> {
+  await vi.waitFor(async () => {
+    await stage.feed(10, PARTITIONS)
+    expect(await openRecords()).toBeGreaterThan(0)
+    await proxy.refuse()
+    const open = await openRecords()
+    // It was committed in between.
+    if (open === 0) await proxy.admit()
+    expect(open).toBeGreaterThan(0)
+  }, PATIENCE)
+}
+
+/** How many records of `out` wait for the end of a transaction. */
+async function openRecords(): Promise<number> {
+  const topic = stage.topic('out')
+  const places = Array.from({ length: PARTITIONS }, (_, p) => ({
+    topic,
+    partition: asPartition(p),
+  }))
+  const ends = await stage.log.admin.offsets(places, 'latest', 'read_uncommitted')
+  const stable = await stage.log.admin.offsets(places, 'latest', 'read_committed')
+  return ends.reduce((open, end, p) => open + end - (stable[p] ?? 0), 0)
 }
 
 /** How often an app went back or started over. */
