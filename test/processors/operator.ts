@@ -40,7 +40,10 @@ export async function runOperator<K, V, L, W>(
   const opened = new Map<string, StoreSerdes<unknown, unknown>>()
   for (const store of specs) {
     const topic = `app-${store.name}-changelog`
-    opened.set(store.name, await openStoreSerdes<unknown, unknown>(store, { topic, registry, clock }))
+    opened.set(
+      store.name,
+      await openStoreSerdes<unknown, unknown>(store, { topic, registry, clock }),
+    )
   }
   /** What the rest of the task would say of time. */
   const time = { heldMs: Infinity }
