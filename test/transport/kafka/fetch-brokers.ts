@@ -227,7 +227,10 @@ export class FetchBrokers implements FetchCluster {
     session.epoch += 1
     for (const one of asked) session.partitions.set(keyOf(one), one)
     for (const { topicId, partitions } of request.forgotten) {
-      for (const partition of partitions) session.partitions.delete(keyOf({ topicId, partition }))
+      for (const partition of partitions) {
+        session.partitions.delete(keyOf({ topicId, partition }))
+        session.told.delete(keyOf({ topicId, partition }))
+      }
     }
     return { id: request.sessionId, asked: [...session.partitions.values()], session }
   }

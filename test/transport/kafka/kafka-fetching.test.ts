@@ -158,6 +158,28 @@ describe('a reader of Kafka', () => {
     expect(cursor.lastStableOffset).toBe(0)
   })
 
+  test('tells a partition that is opened again where it ends, though the broker told it before', async () => {
+    const world = new ReaderWorld()
+    const log = world.log()
+    log.write(['a'])
+    await using reader = world.reader()
+    const before = reader.open(at(0))
+    expect(await world.drain(before)).toEqual(['0:a'])
+    await world.clock.advance(2 * maxWaitMs)
+    before.close()
+    await world.settle()
+    await world.clock.advance(2 * maxWaitMs)
+    const again = reader.open(at(1))
+    await world.settle()
+    await world.clock.advance(2 * maxWaitMs)
+    expect(again.lastStableOffset).toBe(1)
+    const fetches = world.brokers.fetches.length
+    await world.clock.advance(4 * maxWaitMs)
+    const later = world.brokers.fetches.slice(fetches)
+    expect(later.length).toBeGreaterThan(2)
+    expect(later.every(({ request }) => request.topics.length === 0)).toBe(true)
+  })
+
   test('counts what is on its way against the budget', async () => {
     const world = new ReaderWorld()
     for (const node of [0, 1]) {

@@ -17,7 +17,7 @@ import type { FetchCluster, FetchLane } from './fetch-cluster.ts'
 import type { FetchLimits } from './fetch-limits.ts'
 import { FetchDoubt } from './fetch-doubt.ts'
 import { planFetch, type FetchBudget, type FetchPlan } from './fetch-plan.ts'
-import { FetchSession, sessionless } from './fetch-session.ts'
+import { FetchSession, sessionless, type SessionRequest } from './fetch-session.ts'
 import { receive, type Received } from './fetched-partition.ts'
 import type { KafkaCursor } from './kafka-cursor.ts'
 import { ResponseBuffer, type ResponseBuffers } from './response-buffers.ts'
@@ -61,6 +61,8 @@ export class BrokerFetcher {
   readonly node: number
   readonly #setting: FetcherSetting
   readonly #session = new FetchSession()
+  /** Those that the session's last request asked for. */
+  #inSession = new WeakSet<KafkaCursor>()
   #main: InFlight | undefined
   #beside: InFlight | undefined
   /** Set while caught-up cursors wait for their turn beside. */
@@ -144,7 +146,7 @@ export class BrokerFetcher {
       maxBytes: plan.maxBytes,
       isolation: seesAll ? (0 as const) : (1 as const),
       rack,
-      ...(isMain ? this.#session.next(plan.asked) : sessionless(plan.asked)),
+      ...(isMain ? this.#nextOf(plan) : sessionless(plan.asked)),
     }
     const { node } = this
     const afterMs = maxWaitMs + limits.doubtAfterMs
@@ -159,6 +161,22 @@ export class BrokerFetcher {
     })
     const response = await Promise.race([answer, doubt.lost])
     return { response, body: body ?? new ResponseBuffer(Buffer.alloc(0)) }
+  }
+
+  /**
+   * The session's next request. A broker counts what it told to a cursor that is closed now as told, so
+   * one that took its place begins the session anew. Rejected: to forget and add the partition in one
+   * request, for a broker adds first and forgets then.
+   */
+  #nextOf({ cursors, asked }: FetchPlan): SessionRequest {
+    const isUntold = asked.some((one, index) => {
+      const cursor = cursors[index]
+      if (cursor === undefined || this.#inSession.has(cursor)) return false
+      return cursor.lastStableOffset === undefined && this.#session.remembers(one)
+    })
+    if (isUntold) this.#session.reset()
+    this.#inSession = new WeakSet(cursors)
+    return this.#session.next(asked)
   }
 
   #answered(

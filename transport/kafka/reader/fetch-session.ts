@@ -53,6 +53,14 @@ export class FetchSession {
     return { ...session, topics: byTopic(changed), forgotten }
   }
 
+  /**
+   * Whether the broker remembers this partition, wherever it was asked from: then it leaves it out of
+   * its answers until there is news, and who never heard of it hears nothing.
+   */
+  remembers(asked: AskedPartition): boolean {
+    return this.#epoch !== 0 && this.#known.has(nameOf(asked))
+  }
+
   /** The request was answered, without an error of the session: `sessionId` is what the answer names. */
   answered(sessionId: number): void {
     if (sessionId === 0) {
