@@ -104,7 +104,11 @@ const fencesReplacedMembers: ConformanceCase = {
     assert.deepEqual((await world.read(output)).values, [])
     await world.log.admin.commitOffsets(groupId, [offset(topic, 1)], two.metadata)
     assert.deepEqual(await world.committed(groupId, at(topic)), [1, ''])
-    await group.end(one, two)
+    // Told by its heartbeat: who closes it in that moment would be told as well.
+    await world.within('the earlier one to end', async () => {
+      await assertRejects(one.membership.closed, { code: over.code })
+    })
+    await group.end(two)
   },
 }
 

@@ -77,18 +77,19 @@ describe('an annotator that fails in passing', () => {
 
 describe('an annotator that fails for good', () => {
   test.each([
-    ['in-band', '3', 'INVALID_ARGUMENT'],
-    ['status', '7', 'PERMISSION_DENIED'],
+    ['in-band', '3', 'INVALID_ARGUMENT', 6],
+    // Correcting it is up to who started the run.
+    ['status', '7', 'PERMISSION_DENIED', 3],
   ])(
     '%s with code %s: the run says so and ends, and the next one completes',
-    async (how, status, name) => {
+    async (how, status, name, code) => {
       await using own = await ingested()
       const rehearsal = ['--rehearse', how, '--rehearse-code', status, '--rehearse-times', '100']
       const { ended } = await runAgainst(own.path, rehearsal)
       expect(ended.stderr).toMatch(
         new RegExp(`^millrace: .*${name}.*\\[MILLRACE_ENRICH_FAILED\\]$`, 'm'),
       )
-      expect(ended).toMatchObject({ code: 6, stdout: '' })
+      expect(ended).toMatchObject({ code, stdout: '' })
       expect((await runAgainst(own.path, [])).ended).toMatchObject({ code: 0 })
       expect(await outputsIn(own.path)).toEqual(undisturbed)
     },

@@ -100,6 +100,16 @@ describe('a producer on Kafka', () => {
     expect(producer.bufferedBytes).toBe(0)
   })
 
+  it('splits several batches that are refused while they are under way, and keeps the order', async () => {
+    const { world, producer } = await ready({}, {}, { batchBytes: 2_000 })
+    world.cluster.maxMessageBytes = 500
+    const values = Array.from({ length: 300 }, (_, index) => `${index}`.padStart(30, '0'))
+    for (const value of values) producer.send(recordFor(0, value))
+    await world.run(producer.flush())
+    expect(world.visible(0)).toEqual(values)
+    expect(producer.bufferedBytes).toBe(0)
+  })
+
   it.each(['none', 'zstd'] as const)(
     'names a record over the limit of its topic, its size and the remedy (%s)',
     async (compression) => {

@@ -182,6 +182,7 @@ export class PartitionOutbox {
     this.#land(batch)
     this.#isRecovering = true
     this.isDue = true
+    for (const part of parts) part.place = batch.number?.baseSequence
     this.#queue.splice(this.#placeOf(batch), 0, ...parts)
     if (this.#renumbering === 'not') this.#renumbering = 'behind-a-gap'
   }
@@ -231,12 +232,13 @@ export class PartitionOutbox {
     return this.#queue.splice(0, behind < 0 ? this.#queue.length : behind)
   }
 
-  /** Where a numbered batch stands among those that wait. */
+  /** Where a numbered batch stands among those that wait: behind the parts of one that was numbered before it. */
   #placeOf({ number }: PendingBatch): number {
     const sequence = number?.baseSequence ?? 0
-    const behind = this.#queue.findIndex(
-      (one) => one.number === undefined || isAfter(one.number.baseSequence, sequence),
-    )
+    const behind = this.#queue.findIndex((one) => {
+      const place = one.number?.baseSequence ?? one.place
+      return place === undefined || isAfter(place, sequence)
+    })
     return behind < 0 ? this.#queue.length : behind
   }
 

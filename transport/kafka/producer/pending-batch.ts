@@ -33,6 +33,8 @@ export class PendingBatch {
   attempts = 0
   /** Whether the answer to a try was lost: the log may have it. */
   isUncertain = false
+  /** Where a part of a batch that was refused stands among numbered ones: that batch's sequence. */
+  place: number | undefined
   /** What went wrong at the last try. */
   problem: Error | undefined
   readonly #builder = new RecordBatchBuilder()
@@ -118,6 +120,7 @@ export class PendingBatch {
 
   /** Takes its number back: the log is known not to have it. */
   unnumber(): void {
+    this.place = undefined
     this.#number = undefined
     this.isUncertain = false
   }
