@@ -7,7 +7,7 @@ import { defineCommand } from './command.ts'
 import { existingTopic } from './existing-topic.ts'
 import { logOptions, logPlaceOf } from './log-place.ts'
 import { openLog } from './open-log.ts'
-import { count, flag, index, optional, type ValueKind } from './options.ts'
+import { count, flag, index, oneOf, optional, type ValueKind } from './options.ts'
 import type { Json, Output } from './output.ts'
 import { KINDS, RecordReader, type Kind } from './readable-record.ts'
 import { cut, visible } from './terminal-text.ts'
@@ -16,12 +16,8 @@ const PREFETCH_BYTES = 32 * 2 ** 20
 /** A record on a terminal is a line, not a page; --json has it whole. */
 const LONGEST_LINE = 400
 
-const kindNames = Object.keys(KINDS).join(', ')
-const kinds: ValueKind<Kind> = {
-  placeholder: 'KIND',
-  looksLike: `one of ${kindNames}`,
-  parse: (given) => (isKind(given) ? given : undefined),
-}
+const kindNames = Object.keys(KINDS) as Kind[]
+const kinds: ValueKind<Kind> = { ...oneOf(...kindNames), placeholder: 'KIND' }
 
 /** The command. */
 export const tailCommand = defineCommand({
@@ -35,7 +31,7 @@ export const tailCommand = defineCommand({
   operands: { usage: '<topic>', least: 1, most: 1 },
   options: {
     ...logOptions,
-    key: optional(kinds, `what keys are: ${kindNames}`),
+    key: optional(kinds, `what keys are: ${kindNames.join(', ')}`),
     value: optional(kinds, 'what values are, likewise'),
     from: optional(index, 'the first offset; otherwise the oldest'),
     partition: optional(index, 'one partition only'),
@@ -161,8 +157,4 @@ async function showRecord(
 
 function oneLine(value: Json): string {
   return visible(typeof value === 'string' ? value : JSON.stringify(value))
-}
-
-function isKind(given: string): given is Kind {
-  return Object.hasOwn(KINDS, given)
 }

@@ -1,7 +1,9 @@
 /** The name of an application, checked before anything is named after it: topics, offsets, transactions, folders. */
 import { MillraceError } from '../model/errors.ts'
 import { isTopicName, type Topic } from '../model/position.ts'
-import type { Topology } from '../topology/graph.ts'
+import { changelogName } from '../state/changelog.ts'
+import { repartitionName } from '../topology/application.ts'
+import { hasOwnChangelog, type Topology } from '../topology/graph.ts'
 
 /**
  * The name that a topology runs under: the one that is given, otherwise its own. Throws
@@ -11,11 +13,10 @@ export function applicationNameOf(topology: Topology, given: string | undefined)
   const application = given ?? topology.name
   legalName('application', application)
   const changelogs = topology.stores
-    .filter(({ spec, changelog }) => spec.logged && changelog === 'own')
-    .map(({ spec }) => `${spec.name}-changelog`)
-  const repartitions = topology.repartitions.map(({ topic }) => topic)
-  for (const own of [...repartitions, ...changelogs]) {
-    const topic = `${application}-${own}`
+    .filter(hasOwnChangelog)
+    .map(({ spec }) => changelogName(application, spec.name))
+  const repartitions = topology.repartitions.map(({ topic }) => repartitionName(application, topic))
+  for (const topic of [...repartitions, ...changelogs]) {
     if (isTopicName(topic)) continue
     throw new MillraceError(
       'MILLRACE_ILLEGAL_NAME',

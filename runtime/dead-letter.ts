@@ -9,7 +9,7 @@ import { asPartition, type Topic } from '../model/position.ts'
 import type { Header } from '../model/record.ts'
 import type { DeadLetter } from '../processors/processor.ts'
 import { changelogTopic } from '../state/changelog.ts'
-import type { Topology } from '../topology/graph.ts'
+import { hasOwnChangelog, type Topology } from '../topology/graph.ts'
 import { TopologyError } from '../topology/problem.ts'
 import type { ProducerRecord } from '../transport/transport.ts'
 import { legalName } from './application-name.ts'
@@ -69,8 +69,7 @@ function refuseLoop(topology: Topology, application: string, topic: Topic): void
     (node) => node.kind === 'source' && node.topics.includes(topic),
   )
   const store = topology.stores.find(
-    ({ spec, changelog }) =>
-      spec.logged && changelog === 'own' && changelogTopic(application, spec.name) === topic,
+    (each) => hasOwnChangelog(each) && changelogTopic(application, each.spec.name) === topic,
   )
   const reader = source === undefined ? store && `the store ${store.spec.name}` : source.name
   if (reader === undefined) return

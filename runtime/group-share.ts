@@ -159,7 +159,6 @@ export class GroupShare implements Share, MembershipListener {
   async lost(_partitions: readonly TopicPartition[], reason?: Error): Promise<void> {
     this.#active = undefined
     this.#standby = []
-    this.#replaced = reason
     await this.#holder?.lost(reason ?? groupLost(this.#parts.application))
   }
 

@@ -14,7 +14,7 @@ import { asPartition, type Offset, type Topic, type TopicPartition } from '../mo
 import { changelogTopic } from '../state/changelog.ts'
 import { UnitFolders } from '../state/unit-folders.ts'
 import { forApplication } from '../topology/application.ts'
-import type { Topology } from '../topology/graph.ts'
+import { hasOwnChangelog, type Topology } from '../topology/graph.ts'
 import type { CommittedOffset, Transport } from '../transport/transport.ts'
 import { offsetAtTime } from './offset-at-time.ts'
 import { decodeOffsetMetadata, encodeOffsetMetadata } from './offset-metadata.ts'
@@ -200,7 +200,7 @@ async function refuseMembers({ admin }: Transport, application: string): Promise
 function ownTopics(topology: Topology, application: string): ReadonlySet<Topic> {
   const repartitions = topology.repartitions.map(({ topic }) => topic)
   const changelogs = topology.stores
-    .filter(({ spec, changelog }) => spec.logged && changelog === 'own')
+    .filter(hasOwnChangelog)
     .map(({ spec }) => changelogTopic(application, spec.name))
   return new Set([...repartitions, ...changelogs])
 }

@@ -16,8 +16,8 @@ import { eitherSignal } from '../model/either-signal.ts'
 import { asError, isMillraceError } from '../model/errors.ts'
 import type { Offset } from '../model/position.ts'
 import { untilAborted } from '../model/until-aborted.ts'
+import { isStampDue } from '../state/checkpoint.ts'
 import type { TaskState } from '../state/layers.ts'
-import { STATE_LIMITS } from '../state/state-limits.ts'
 import type { CommittedOffset, Transport } from '../transport/transport.ts'
 import { describeTask, type TaskId } from './assignment.ts'
 import type { AppServices } from './services.ts'
@@ -161,8 +161,7 @@ export class Standbys {
     for (const [store, end] of ends) {
       const checkpoint = open.state.checkpoint(store)
       if ((checkpoint?.offset ?? 0) !== end) return false
-      if (checkpoint === undefined) continue
-      isDue ||= nowMs - checkpoint.writtenAtMs >= STATE_LIMITS.restampMs
+      isDue ||= checkpoint !== undefined && isStampDue(checkpoint, { end, nowMs })
     }
     return isDue
   }

@@ -4,7 +4,7 @@
  */
 import type { Topic } from '../model/position.ts'
 import { changelogConfig, changelogTopic } from '../state/changelog.ts'
-import type { Subtopology, Topology } from '../topology/graph.ts'
+import { hasOwnChangelog, type Subtopology, type Topology } from '../topology/graph.ts'
 import { repartitionCounts } from '../topology/repartition-counts.ts'
 import type { NewTopic, TopicConfig, TopicDescription } from '../transport/transport.ts'
 
@@ -71,13 +71,11 @@ function changelogsOf(
   const sources = subtopology.sourceTopics.flatMap((topic) => found.get(topic) ?? [])
   const partitions = Math.max(...sources.map((source) => source.partitions))
   const maxBytes = maxRecordBytes(sources)
-  return subtopology.stores
-    .filter(({ spec, changelog }) => spec.logged && changelog === 'own')
-    .map(({ spec }) => ({
-      topic: changelogTopic(application, spec.name),
-      partitions,
-      config: changelogConfig(maxBytes, spec),
-    }))
+  return subtopology.stores.filter(hasOwnChangelog).map(({ spec }) => ({
+    topic: changelogTopic(application, spec.name),
+    partitions,
+    config: changelogConfig(maxBytes, spec),
+  }))
 }
 
 /** What a topic must take that holds values of these: undefined where the log's default does. */

@@ -28,9 +28,14 @@ export interface ChangelogWrite {
   readonly timestamp: number
 }
 
-/** `<application>-<store>-changelog`. Throws TypeError where that is no legal topic name. */
+/** `<application>-<store>-changelog`, whether a topic may be named so or not. */
+export function changelogName(applicationId: string, store: string): string {
+  return `${applicationId}-${store}-changelog`
+}
+
+/** The changelog topic of a store. Throws TypeError where its name is no legal one. */
 export function changelogTopic(applicationId: string, store: string): Topic {
-  return asTopic(`${applicationId}-${store}-changelog`)
+  return asTopic(changelogName(applicationId, store))
 }
 
 const CLEANUP_POLICIES: Readonly<Record<StoreSpec['kind'], string>> = {

@@ -5,6 +5,7 @@
 import { MillraceError } from '../model/errors.ts'
 import { asOffset, type Offset } from '../model/position.ts'
 import { readInt64, writeInt64 } from './keys.ts'
+import { STATE_LIMITS } from './state-limits.ts'
 
 /** A place in a changelog: everything before `offset` is reflected. */
 export interface Checkpoint {
@@ -20,6 +21,17 @@ export interface Checkpoint {
 export interface StoredCheckpoint extends Checkpoint {
   /** Milliseconds since 1970 when it was written. A tombstone outlives this by `delete.retention.ms`, no longer. */
   readonly writtenAtMs: number
+}
+
+/**
+ * Whether a checkpoint is to be written anew though it stands at `end`: it holds as of now, and the next
+ * record would find it too old.
+ */
+export function isStampDue(
+  { offset, writtenAtMs }: StoredCheckpoint,
+  { end, nowMs }: { readonly end: Offset; readonly nowMs: number },
+): boolean {
+  return offset === end && nowMs - writtenAtMs >= STATE_LIMITS.restampMs
 }
 
 // Layout 1: version, offset, time of writing, leader epoch (-1: unknown), topic id as text to the end.

@@ -14,16 +14,15 @@
  *
  * A checkpoint that does not fit the log is no reason to guess: the store is cleared and restored in
  * full, and the report says why. One that stands at the end holds as of now, however old it is, and
- * is written anew where that is long ago: the next record would find it too old. One loop serves all stores of a reader, because what wakes it is
- * the reader; between batches other work of the process has its turn.
+ * is written anew where that is long ago: the next record would find it too old. One loop serves all
+ * stores of a reader, because what wakes it is the reader; between batches other work of the process has its turn.
  */
 import type { Clock } from '../model/clock.ts'
 import { isMillraceError } from '../model/errors.ts'
 import { asOffset, describePartition, type Offset, type TopicPartition } from '../model/position.ts'
 import type { Cursor, FetchedBatch, Reader } from '../transport/transport.ts'
-import type { Checkpoint, StoredCheckpoint } from './checkpoint.ts'
+import { isStampDue, type Checkpoint, type StoredCheckpoint } from './checkpoint.ts'
 import type { TaskState } from './layers.ts'
-import { STATE_LIMITS } from './state-limits.ts'
 import type { LogRecord } from '../model/record.ts'
 
 /** A store to restore, and from where. */
@@ -147,7 +146,10 @@ class StoreRestore {
       await this.#startOver(misfit ?? 'no-checkpoint', earliest)
     } else {
       this.#startAt(checkpoint.offset, checkpoint.leaderEpoch)
-      await this.#stamp(checkpoint)
+      const nowMs = this.#options.clock.now()
+      if (isStampDue(checkpoint, { end, nowMs })) {
+        await state.applyRestored(store, [], this.#checkpointAt(checkpoint.offset))
+      }
     }
     // A topic that was purged up to its end, or is empty, has nothing to wait for.
     if (this.#position >= end) this.#finish()
@@ -181,13 +183,6 @@ class StoreRestore {
   close(): void {
     this.#cursor?.close()
     this.#cursor = undefined
-  }
-
-  async #stamp({ offset, writtenAtMs }: StoredCheckpoint): Promise<void> {
-    const { state, store, end } = this.#source
-    const ageMs = this.#options.clock.now() - writtenAtMs
-    if (offset !== end || ageMs < STATE_LIMITS.restampMs) return
-    await state.applyRestored(store, [], this.#checkpointAt(offset))
   }
 
   #misfit(

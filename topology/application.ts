@@ -2,6 +2,11 @@
 import { asTopic, type Topic } from '../model/position.ts'
 import type { GraphNode, Topology } from './graph.ts'
 
+/** `<application>-<topic>`, whether a topic may be named so or not; `topic` is the repartition topic as the topology names it. */
+export function repartitionName(application: string, topic: Topic): string {
+  return `${application}-${topic}`
+}
+
 /**
  * The same topology with the application's name before each repartition topic, as
  * `<application>-<name>-repartition`: two applications of one topology do not share them. Throws
@@ -11,7 +16,7 @@ export function forApplication(topology: Topology, application: string): Topolog
   const { nodes, subtopologies, repartitions } = topology
   if (repartitions.length === 0) return topology
   const names = new Map(
-    repartitions.map(({ topic }) => [topic, asTopic(`${application}-${topic}`)]),
+    repartitions.map(({ topic }) => [topic, asTopic(repartitionName(application, topic))]),
   )
   const nameOf = (topic: Topic): Topic => names.get(topic) ?? topic
   const named = new Map(nodes.map((node) => [node, Object.freeze(withTopics(node, nameOf))]))

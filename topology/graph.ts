@@ -87,6 +87,11 @@ export interface TopologyStore {
   readonly changelog: 'own' | { readonly sourceTopic: Topic }
 }
 
+/** Whether a store has a changelog topic of its own. */
+export function hasOwnChangelog({ spec, changelog }: TopologyStore): boolean {
+  return spec.logged && changelog === 'own'
+}
+
 /** Nodes that are connected by records or by a shared store: what runs together in one task, a task for each partition. */
 export interface Subtopology {
   /** From 0, as Kafka Streams counts them. */

@@ -5,21 +5,13 @@ import type { Guarantee, StreamsEvent } from '../../runtime/config.ts'
 import { text } from '../../serdes/primitives.ts'
 import { topology } from '../../topology/builder.ts'
 import type { Faults } from '../../transport/memory/faults.ts'
+import { counting } from './counting.ts'
 import { MemoryBench, type Life, type LifeOptions } from './memory-bench.ts'
 import { gated } from './wrapped-transport.ts'
 
 const GROUP: GroupAssignment = { kind: 'group' }
 const PARTITIONS = 4
 const KEYS = Array.from({ length: PARTITIONS }, (_, p) => `key-${p}`)
-
-const counting = topology('app', ({ stream }) => {
-  stream('in', { key: text, value: text })
-    .groupByKey()
-    .count({ store: 'counts' })
-    .toStream()
-    .mapValues(String)
-    .to('out', { value: text, partitionBy: (key) => key })
-})
 
 class Group {
   readonly bench: MemoryBench

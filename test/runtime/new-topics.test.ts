@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
-import { text } from '../../serdes/primitives.ts'
-import { topology } from '../../topology/builder.ts'
 import type { Admin, Transport } from '../../transport/transport.ts'
+import { counting } from './counting.ts'
 import { MemoryBench } from './memory-bench.ts'
 
 /** A log whose broker hears of a new topic only when it is asked for the `asks`-th time. */
@@ -32,14 +31,6 @@ function slowToHear(transport: Transport, topic: string, asks: number): Transpor
 
 test('an app waits for a topic of its own of which the broker has not heard yet', async () => {
   const bench = await MemoryBench.with(['in', 'out'])
-  const counting = topology('app', ({ stream }) => {
-    stream('in', { key: text, value: text })
-      .groupByKey()
-      .count({ store: 'counts' })
-      .toStream()
-      .mapValues(String)
-      .to('out', { value: text })
-  })
   const life = await bench.start(counting, {
     wrap: (transport) => slowToHear(transport, 'app-counts-changelog', 4),
   })

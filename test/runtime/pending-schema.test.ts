@@ -3,10 +3,11 @@ import { describe, expect, test } from 'vitest'
 import { MillraceError } from '../../model/errors.ts'
 import { sleep } from '../../model/clock.ts'
 import { StreamRecord } from '../../model/record.ts'
+import type { Processor, ProcessorContext, ProcessRecord } from '../../processors/processor.ts'
 import type { Guarantee } from '../../runtime/config.ts'
 import { SchemaPending, type Serde } from '../../serdes/serde.ts'
 import { text } from '../../serdes/primitives.ts'
-import type { KeyValueStoreSpec } from '../../state/store.ts'
+import type { KeyValueStore, KeyValueStoreSpec } from '../../state/store.ts'
 import { topology } from '../../topology/builder.ts'
 import { HandService } from '../processors/hand-services.ts'
 import { MemoryBench } from './memory-bench.ts'
@@ -48,8 +49,14 @@ const before = (value: Serde<string>): KeyValueStoreSpec<string, string> => ({
   logged: true,
 })
 
-/** Forwards each value after the one before of its key, which it keeps in a store. */
-const pairs = (value: Serde<string>) =>
+/** A step over the store. */
+const overStore = (
+  value: Serde<string>,
+  create: (
+    values: KeyValueStore<string, string>,
+    context: ProcessorContext<string, string>,
+  ) => ProcessRecord<string, string> | Processor<string, string>,
+) =>
   topology('app', ({ stream }) => {
     const store = before(value)
     stream('in', { key: text, value: text })
@@ -58,42 +65,32 @@ const pairs = (value: Serde<string>) =>
         stores: [store],
         key: text,
         value: text,
-        create: (context) => {
-          const values = context.store(store)
-          return (record) => {
-            context.forward(record.withValue(`seen ${record.value}`))
-            const last = values.get(record.key) ?? ''
-            values.put(record.key, record.value, record.timestamp)
-            context.forward(
-              new StreamRecord(record.key, last + record.value, record.timestamp, record.headers),
-            )
-          }
-        },
+        create: (context) => create(context.store(store), context),
       })
       .to('out')
   })
 
+/** Forwards each value after the one before of its key, which it keeps in the store. */
+const pairs = (value: Serde<string>) =>
+  overStore(value, (values, context) => (record) => {
+    context.forward(record.withValue(`seen ${record.value}`))
+    const last = values.get(record.key) ?? ''
+    values.put(record.key, record.value, record.timestamp)
+    context.forward(
+      new StreamRecord(record.key, last + record.value, record.timestamp, record.headers),
+    )
+  })
+
 /** Forwards each value after that of key a, which it reads once. */
 const afterFirst = (value: Serde<string>) =>
-  topology('app', ({ stream }) => {
-    const store = before(value)
-    stream('in', { key: text, value: text })
-      .process<string, string>({
-        name: 'pair',
-        stores: [store],
-        key: text,
-        value: text,
-        create: (context) => {
-          let first: string | undefined
-          return {
-            open: async () => {
-              first = context.store(store).get('a')
-            },
-            process: (record) => context.forward(record.withValue(`${first}${record.value}`)),
-          }
-        },
-      })
-      .to('out')
+  overStore(value, (values, context) => {
+    let first: string | undefined
+    return {
+      open: async () => {
+        first = values.get('a')
+      },
+      process: (record) => context.forward(record.withValue(`${first}${record.value}`)),
+    }
   })
 
 describe('a store that holds a value of a schema which is not here', () => {

@@ -3,24 +3,14 @@ import { allTasks, type GroupAssignment } from '../../runtime/assignment.ts'
 import { limitsOf, type StreamsEvent } from '../../runtime/config.ts'
 import { openTopology } from '../../runtime/open-topology.ts'
 import { Standbys } from '../../runtime/standbys.ts'
-import { text } from '../../serdes/primitives.ts'
 import { TaskState } from '../../state/layers.ts'
 import { memoryDatabase, memoryDisk } from '../../state/memory-database.ts'
-import { topology } from '../../topology/builder.ts'
 import type { Admin, Reader, Transport } from '../../transport/transport.ts'
+import { counting } from './counting.ts'
 import { MemoryBench, type LifeOptions } from './memory-bench.ts'
 
 const GROUP: GroupAssignment = { kind: 'group', standbys: 1 }
 const CHANGELOG = 'app-counts-changelog'
-
-const counting = topology('app', ({ stream }) => {
-  stream('in', { key: text, value: text })
-    .groupByKey()
-    .count({ store: 'counts' })
-    .toStream()
-    .mapValues(String)
-    .to('out', { value: text, partitionBy: (key) => key })
-})
 
 /** What of a log does not answer, from when on a test says so. */
 class Silence {
