@@ -189,6 +189,47 @@ describe('a producer on Kafka', () => {
     })
   })
 
+  it('drops at once what was sent behind a record that is lost, and tells it', async () => {
+    const { world, producer } = await ready()
+    producer.send(recordFor(9, 'nowhere'))
+    await world.pass(6_000)
+    producer.send(recordFor(9, 'behind it'))
+    const start = world.clock.monotonic()
+    const failure = { code: 'MILLRACE_UNKNOWN_PARTITION' }
+    await expect(world.run(producer.flush())).rejects.toMatchObject(failure)
+    expect(world.clock.monotonic() - start).toBeLessThan(1_000)
+    expect(producer.bufferedBytes).toBe(0)
+    await world.run(producer.flush())
+  })
+
+  it('tells each flush of what it answers for, also where an earlier one told the reason', async () => {
+    const { world, producer } = await ready()
+    world.cluster.maxMessageBytes = 500
+    const failure = { code: 'MILLRACE_RECORD_TOO_LARGE' }
+    producer.send(recordFor(0, 'x'.repeat(5_000)))
+    const flushing = producer.flush()
+    await world.pass(1)
+    producer.send(recordFor(0, 'sent while the first flush waits'))
+    await expect(world.run(flushing)).rejects.toMatchObject(failure)
+    await expect(world.run(producer.flush())).rejects.toMatchObject(failure)
+    producer.send(recordFor(0, 'after it'))
+    await world.run(producer.flush())
+    expect(world.visible(0)).toEqual(['after it'])
+  })
+
+  it('sends a batch alone after a pause, for the log may have forgotten the producer', async () => {
+    const { world, producer } = await ready({}, {}, { batchBytes: 100 })
+    producer.send(recordFor(0, 'first'))
+    await world.run(producer.flush())
+    await world.pass(10 * 60_000)
+    world.cluster.partitions.get('topic[0]')?.forget()
+    world.cluster.script.push(CODE.notEnoughReplicas)
+    const values = Array.from({ length: 6 }, (_, index) => `${index}`.padStart(40, '0'))
+    for (const value of values) producer.send(recordFor(0, value))
+    await world.run(producer.flush())
+    expect(world.visible(0)).toEqual(['first', ...values])
+  })
+
   it('leaves no timer behind when it is closed', async () => {
     const { world, producer } = await ready()
     producer.send(recordFor(0, 'last'))

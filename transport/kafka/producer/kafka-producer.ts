@@ -3,8 +3,9 @@
  * transactions. Outputs go first, then offsets, then the end, and each only after every answer of what
  * comes before it.
  *
- * - A failure ends a transaction until it is aborted. Outside transactions it is thrown once, by the next
- *   flush; where the log may have some of what was given up, nothing more leaves before the next init.
+ * - A failure ends a transaction until it is aborted. Outside transactions it is thrown by each flush that
+ *   answers for something it cost; where the log may have some of that, nothing more leaves before the
+ *   next init.
  * - A broker that ends a transaction for its age looks to its producer like a successor that took over:
  *   both raise the epoch, and so does an own init that was not heard and is served late. They are told
  *   apart by claiming the epoch after one's own: a successor takes two (`TransactionCoordination.init`),
@@ -95,16 +96,15 @@ export class KafkaProducer implements Producer {
 
   async flush(): Promise<readonly PartitionOffset[]> {
     this.#assertInitialized()
-    await this.#queue.settle()
-    await this.#throwFailure()
+    await this.#throwFailure(await this.#queue.settle())
     return this.#queue.takeAcknowledged()
   }
 
   async sendOffsets(offsets: readonly CommittedOffset[], group: GroupMetadata): Promise<void> {
     const identity = this.#assertInitialized()
     const coordination = this.#assertTransactional()
-    await this.#queue.settle()
-    await this.#throwFailure()
+    const flush = await this.#queue.settle()
+    await this.#throwFailure(flush)
     const scope = this.#scope
     scope?.start()
     try {
@@ -113,7 +113,7 @@ export class KafkaProducer implements Producer {
     } catch (error) {
       // Else its records could be committed without the offsets that they come from.
       this.#queue.fail(asError(error))
-      await this.#throwFailure()
+      await this.#throwFailure(flush)
     }
   }
 
@@ -123,8 +123,7 @@ export class KafkaProducer implements Producer {
     try {
       // An unknown outcome is asked for again before anything else: it does not depend on later sends.
       if (!this.#isCommitting) {
-        await this.#queue.settle({ hold: true })
-        await this.#throwFailure()
+        await this.#throwFailure(await this.#queue.settle({ hold: true }))
         await this.#scope?.close()
         if (this.#scope?.hasStarted !== true) return
       }
@@ -178,8 +177,7 @@ export class KafkaProducer implements Producer {
     const identity = this.#identity
     if (identity === undefined) return
     if (this.#coordination === undefined) {
-      await this.#queue.settle()
-      await this.#throwFailure()
+      await this.#throwFailure(await this.#queue.settle())
       return
     }
     const { failure } = this.#queue
@@ -258,12 +256,13 @@ export class KafkaProducer implements Producer {
     this.#queue.trust()
   }
 
-  async #throwFailure(): Promise<void> {
+  /** Throws what went wrong; outside transactions once for each `flush` that has to tell it. */
+  async #throwFailure(flush: number): Promise<void> {
     const { failure } = this.#queue
     if (failure === undefined) return
     const final = await this.#adjudicated(failure)
     // A transaction that lost a record must not commit: only its abort forgives.
-    if (this.#coordination === undefined && !this.#queue.isUncertain) this.#queue.forgive()
+    if (this.#coordination === undefined && !this.#queue.isUncertain) this.#queue.forgive(flush)
     throw final
   }
 

@@ -4,8 +4,9 @@
  *
  * - A batch that was refused, or whose answer was lost, goes back to the front with its number. Nothing
  *   more leaves until all that is under way has its answer; then they go one at a time until one is taken.
- * - The first batch of a producer goes alone until it is taken: a partition that knows nothing of a
- *   producer takes any sequence, so the second one could get in before a first one that was refused.
+ * - The first batch of a producer goes alone until it is taken, and so does the first after a pause: a
+ *   partition that knows nothing of a producer, or no more, takes any sequence, so the second one could
+ *   get in before a first one that was refused.
  * - Another epoch begins only when nothing numbered under the old one is left, since its answer tells
  *   whether the log has it.
  */
@@ -24,8 +25,15 @@ export interface Numbering {
 export interface Gathering {
   readonly batchBytes: number
   readonly turn: number
+  readonly flush: number
   readonly now: () => number
 }
+
+/**
+ * Milliseconds after its last acknowledgement for which a partition is taken to know the producer. A
+ * broker forgets one after a day without a batch (`producer.id.expiration.ms`), and says so to nobody.
+ */
+const KNOWN_FOR_MS = 60_000
 
 /** The batches of one partition. */
 export class PartitionOutbox {
@@ -48,8 +56,8 @@ export class PartitionOutbox {
   #identity: ProducerIdentity | undefined
   #nextSequence = 0
   #acknowledgedSequence = 0
-  /** The producer of which the partition has a batch. */
-  #knownProducerId = -1
+  /** The producer of which the partition has a batch, and until when that is certain. */
+  #known = { producerId: -1, untilMs: 0 }
   #isRecovering = false
   #renumbering: 'not' | 'behind-a-gap' | 'all' = 'not'
   #acknowledged: Offset | undefined
@@ -73,14 +81,15 @@ export class PartitionOutbox {
   }
 
   /** Adds a record of at most `mostBytes`; returns the bytes that the queue grew by. */
-  add(record: ProducerRecord, mostBytes: number, { batchBytes, turn, now }: Gathering): number {
+  add(record: ProducerRecord, mostBytes: number, gathering: Gathering): number {
+    const { batchBytes, turn, flush, now } = gathering
     const newest = this.#queue.at(-1)
     const fits =
       newest?.isOpen === true &&
       newest.turn === turn &&
       newest.sizeBytes + mostBytes <= Math.min(batchBytes, this.batchBytes)
     if (fits) return newest.append(record)
-    const batch = new PendingBatch({ queuedAtMs: now(), turn })
+    const batch = new PendingBatch({ queuedAtMs: now(), turn, flush })
     this.#queue.push(batch)
     return batch.append(record)
   }
@@ -101,7 +110,8 @@ export class PartitionOutbox {
       return true
     }
     if (this.#isRecovering || this.#renumbering !== 'not' || node !== this.#node) return false
-    if (this.#knownProducerId !== identity.producerId) return false
+    const isKnown = this.#known.producerId === identity.producerId && nowMs < this.#known.untilMs
+    if (!isKnown) return false
     return head.number !== undefined || this.#identity === identity
   }
 
@@ -137,7 +147,7 @@ export class PartitionOutbox {
    * all that was numbered before as well: what came back of that is not sent again, for after five more
    * batches it would not be told from a gap. Returns what is acknowledged by it.
    */
-  acknowledge(batch: PendingBatch, baseOffset: number): readonly PendingBatch[] {
+  acknowledge(batch: PendingBatch, baseOffset: number, nowMs: number): readonly PendingBatch[] {
     this.#land(batch)
     this.#isRecovering = false
     this.notBeforeMs = 0
@@ -145,7 +155,7 @@ export class PartitionOutbox {
     for (const one of acknowledged) one.settle()
     const { number } = batch
     if (number !== undefined) {
-      this.#knownProducerId = number.identity.producerId
+      this.#known = { producerId: number.identity.producerId, untilMs: nowMs + KNOWN_FOR_MS }
       const end = sequenceAfter(number.baseSequence, batch.recordCount)
       if (isAfter(end, this.#acknowledgedSequence)) this.#acknowledgedSequence = end
     }

@@ -29,6 +29,8 @@ export class PendingBatch {
   readonly queuedAtMs: number
   /** Which transaction it belongs to, counted by its queue. */
   readonly turn: number
+  /** Which flush answers for it, counted by its queue. */
+  readonly flush: number
   /** Times it was sent. */
   attempts = 0
   /** Whether the answer to a try was lost: the log may have it. */
@@ -44,9 +46,10 @@ export class PendingBatch {
   #countedBytes = 0
   readonly #settled = Promise.withResolvers<void>()
 
-  constructor({ queuedAtMs, turn }: { readonly queuedAtMs: number; readonly turn: number }) {
+  constructor({ queuedAtMs, turn, flush }: Pick<PendingBatch, 'queuedAtMs' | 'turn' | 'flush'>) {
     this.queuedAtMs = queuedAtMs
     this.turn = turn
+    this.flush = flush
   }
 
   get recordCount(): number {

@@ -58,8 +58,9 @@ export class ProduceJudge {
     switch (verdict.kind) {
       case 'acknowledged':
         session.scope.reached()
-        for (const one of outbox.acknowledge(batch, answer?.baseOffset ?? -1))
+        for (const one of outbox.acknowledge(batch, answer?.baseOffset ?? -1, this.#now)) {
           this.#host.landed(one)
+        }
         return
       case 'again':
         if (verdict.isUncertain) session.scope.reached()

@@ -33,6 +33,8 @@ export class ProduceQueue implements DispatchHost {
   #turn = 0
   #isStopped = false
   #failure: Error | undefined
+  /** The newest flush that has to tell of the failure: it answers for something that was lost. */
+  #lostFlush = -1
   #isUncertain = false
   #linger: Timer | undefined
   #expiry: Timer | undefined
@@ -42,7 +44,7 @@ export class ProduceQueue implements DispatchHost {
     this.#dispatch = new ProduceDispatch(this, options)
     const { clock } = options.link
     this.#now = () => clock.monotonic()
-    this.#gathering = { batchBytes: options.limits.batchBytes, turn: 0, now: this.#now }
+    this.#gathering = { batchBytes: options.limits.batchBytes, turn: 0, flush: 0, now: this.#now }
   }
 
   /** Bytes queued or under way. */
@@ -94,6 +96,7 @@ export class ProduceQueue implements DispatchHost {
     const mostBytes = recordBytesAtMost(record)
     const isOver = this.#bufferedBytes + mostBytes > limits.producerBytes
     if (isOver && this.#bufferedBytes > 0) {
+      this.#lostFlush = this.#gathering.flush
       this.fail(producerFull(record, limits.producerBytes))
       return
     }
@@ -109,13 +112,16 @@ export class ProduceQueue implements DispatchHost {
 
   /**
    * Waits until all that was sent before is acknowledged or given up. Never rejects: see `failure`.
-   * With `hold` what is sent from now on stays until `resume`: it belongs to the next turn.
+   * With `hold` what is sent from now on stays until `resume`: it belongs to the next turn. Returns the
+   * number of this flush, by which its caller forgives what it tells.
    */
-  async settle({ hold = false }: { readonly hold?: boolean } = {}): Promise<void> {
-    const { turn } = this.#gathering
-    if (hold) this.#gathering = { ...this.#gathering, turn: turn + 1 }
+  async settle({ hold = false }: { readonly hold?: boolean } = {}): Promise<number> {
+    const { turn, flush } = this.#gathering
+    this.#gathering = { ...this.#gathering, turn: hold ? turn + 1 : turn, flush: flush + 1 }
     const waits: Promise<void>[] = []
     for (const outbox of this.#active) {
+      // Came behind a record that is lost, and would not leave before this flush told of that one.
+      if (outbox.hasFailed) this.#dropQueued(outbox)
       for (const batch of outbox.inFlight) waits.push(batch.settled)
       for (const batch of outbox.queued) {
         if (batch.turn > this.#turn) continue
@@ -128,6 +134,7 @@ export class ProduceQueue implements DispatchHost {
     this.#dispatch.pump()
     await Promise.all(waits)
     for (const outbox of this.#all()) if (outbox.hasFailed) await this.#restart(outbox)
+    return flush
   }
 
   /** Drops what is queued and waits for what is under way; nothing leaves before `resume`. */
@@ -157,9 +164,9 @@ export class ProduceQueue implements DispatchHost {
     this.#failure = failure
   }
 
-  /** Forgets what went wrong: it was reported, or its transaction aborted. */
-  forgive(): void {
-    this.#failure = undefined
+  /** Forgets what went wrong: a flush tells it that answers for all that was lost, or its transaction aborted. */
+  forgive(flush = Infinity): void {
+    if (flush >= this.#lostFlush) this.#failure = undefined
   }
 
   /** Numbers that are not certain are of an epoch that is over. */
@@ -196,8 +203,7 @@ export class ProduceQueue implements DispatchHost {
 
   refused(outbox: PartitionOutbox, batch: PendingBatch, error: Error): void {
     outbox.giveUp(batch)
-    this.#isUncertain ||= batch.isUncertain
-    this.landed(batch)
+    this.#lost(batch)
     this.stuck(outbox, error)
   }
 
@@ -266,10 +272,13 @@ export class ProduceQueue implements DispatchHost {
   }
 
   #dropQueued(outbox: PartitionOutbox): void {
-    for (const batch of outbox.drop()) {
-      this.#isUncertain ||= batch.isUncertain
-      this.landed(batch)
-    }
+    for (const batch of outbox.drop()) this.#lost(batch)
+  }
+
+  #lost(batch: PendingBatch): void {
+    this.#isUncertain ||= batch.isUncertain
+    this.#lostFlush = Math.max(this.#lostFlush, batch.flush)
+    this.landed(batch)
   }
 
   /** Waits for what is under way of an outbox, and lets it begin behind what was acknowledged. */
