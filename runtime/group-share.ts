@@ -69,8 +69,8 @@ export class GroupShare implements Share, MembershipListener {
   #owners: readonly TaskOwner[] = []
   #onDisk: readonly string[] = []
   readonly #departed = new Set<string>()
-  /** Another process has this one's instance id, and with it the share: no life may join again. */
-  #replaced: Error | undefined
+  /** Why the last membership ended for good, until the next one is begun. */
+  #ended: Error | undefined
 
   constructor(parts: GroupShareParts) {
     this.#parts = parts
@@ -91,6 +91,7 @@ export class GroupShare implements Share, MembershipListener {
   }
 
   get group(): GroupMetadata {
+    if (this.#ended !== undefined) throw this.#ended
     const metadata = this.#membership?.metadata
     if (metadata === undefined || metadata.generation < 0) throw groupLost(this.#parts.application)
     return metadata
@@ -110,8 +111,13 @@ export class GroupShare implements Share, MembershipListener {
 
   hold(holder: ShareHolder): void {
     this.#holder = holder
-    if (this.#replaced === undefined) this.#membership ??= this.#join()
-    else holder.failed(this.#replaced)
+    // Another process has this one's instance id, and with it the share: no life may join again.
+    if (isMillraceError(this.#ended, 'MILLRACE_GROUP_INSTANCE_FENCED')) {
+      holder.failed(this.#ended)
+      return
+    }
+    this.#ended = undefined
+    this.#membership ??= this.#join()
   }
 
   release(): void {
@@ -184,15 +190,15 @@ export class GroupShare implements Share, MembershipListener {
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
       onNotice: this.#parts.onNotice,
     })
-    membership.closed.catch((error: unknown) => this.#ended(asError(error)))
+    membership.closed.catch((error: unknown) => this.#closed(asError(error)))
     membership.start()
     return membership
   }
 
-  #ended(error: Error): void {
+  #closed(error: Error): void {
     this.#membership = undefined
     this.#active = undefined
-    if (isMillraceError(error, 'MILLRACE_GROUP_INSTANCE_FENCED')) this.#replaced = error
+    this.#ended = error
     this.#holder?.failed(error)
   }
 

@@ -12,7 +12,7 @@ export interface Share extends AsyncDisposable {
   readonly active: readonly TaskId[] | undefined
   /** Tasks whose state is to follow its changelogs here, for the day their owner is gone. */
   readonly standby: readonly TaskId[]
-  /** On whose behalf offsets are committed. Throws MILLRACE_GROUP_LOST where the group has put this member out. */
+  /** On whose behalf offsets are committed. Throws MILLRACE_GROUP_LOST where the group has put this member out, and what ended the membership where that is over. */
   readonly group: GroupMetadata
   /** Transactional ids of processes that have left, until they are fenced. */
   readonly departed: readonly string[]

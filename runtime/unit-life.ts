@@ -127,7 +127,7 @@ export class UnitLife implements ShareHolder {
   }
 
   failed(error: Error): void {
-    this.#loop?.fail(error)
+    this.#loop?.breakOff(error)
   }
 
   #open(resources: AsyncDisposableStack): {

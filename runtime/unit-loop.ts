@@ -74,7 +74,8 @@ export class UnitLoop {
   /** Nothing is left to do until a record comes: all read, nothing pending, all committed. */
   get idle(): boolean {
     const quiet = this.#tasks.every(({ loop }) => loop.caughtUp && loop.holds.oldest === Infinity)
-    const isBusy = this.#isRewinding || this.#failure !== undefined || this.#requests.length > 0
+    const isFailing = this.#failure !== undefined || this.#broken !== undefined
+    const isBusy = this.#isRewinding || isFailing || this.#requests.length > 0
     return quiet && !isBusy && !this.#rounds.isBusy && this.#rounds.isClean
   }
 
@@ -94,13 +95,10 @@ export class UnitLoop {
     }
   }
 
-  /** Ends `run` with an error, or rewinds where that mends it. */
-  fail(error: Error): void {
-    this.#failure ??= error
-    this.#parts.wakeup.ring()
-  }
-
-  /** Ends `run` with the error of what runs beside the loop, whatever it is: no rewind would start that again. */
+  /**
+   * Ends `run` with the error of what runs beside the loop, whatever it is: no rewind would start that
+   * again. A loop that is stopping does not ask: its last commit is made, or says itself why not.
+   */
   breakOff(error: Error): void {
     this.#broken ??= error
     this.#parts.wakeup.ring()

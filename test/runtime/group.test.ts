@@ -4,10 +4,11 @@ import type { GroupAssignment } from '../../runtime/assignment.ts'
 import type { Guarantee, StreamsEvent } from '../../runtime/config.ts'
 import { text } from '../../serdes/primitives.ts'
 import { topology } from '../../topology/builder.ts'
+import { TransportError } from '../../transport/errors.ts'
 import type { Faults } from '../../transport/memory/faults.ts'
 import { counting } from './counting.ts'
 import { MemoryBench, type Life, type LifeOptions } from './memory-bench.ts'
-import { gated } from './wrapped-transport.ts'
+import { gated, endingMembership } from './wrapped-transport.ts'
 
 const GROUP: GroupAssignment = { kind: 'group' }
 const PARTITIONS = 4
@@ -275,4 +276,93 @@ describe('two processes of a group under one instance id', () => {
     expect(away.app.state).toBe('running')
     await group.close()
   })
+})
+
+describe('a membership that ended for good', () => {
+  // An error that an abort would mend, had it come from the record loop.
+  const refused = new TransportError('MILLRACE_TEST', 'abortable', {
+    message: 'no share today',
+    place: 'group app',
+  })
+
+  test('makes its unit start over and join again, also while there is nothing to do', async () => {
+    const end = Promise.withResolvers<Error>()
+    const group = await Group.of(1, { wrap: (log) => endingMembership(log, end.promise) })
+    const [life] = group.lives
+    await group.produce()
+    await group.counted()
+    end.resolve(refused)
+    await group.bench.pass(5_000)
+    const ends = life?.events.filter(({ kind }) => kind === 'rewound' || kind === 'restarting')
+    expect(ends).toMatchObject([{ kind: 'restarting', error: refused }])
+    expect(life?.events.at(-1)).toMatchObject({ kind: 'unit-started', tasks: { length: 4 } })
+    await group.produce(2)
+    await group.counted()
+    await group.close()
+  })
+
+  const CASES = (
+    [
+      ['exactly-once', 'all is committed'],
+      ['exactly-once', 'a commit is on its way'],
+      ['exactly-once', 'records wait for it'],
+      ['at-least-once', 'all is committed'],
+      ['at-least-once', 'records wait for it'],
+    ] as const
+  ).flatMap(([guarantee, work]) =>
+    (['before', 'after'] as const).map((order) => ({ guarantee, work, order })),
+  )
+
+  test.for(CASES)(
+    'right $order the stop of its unit does no harm to the last commit, under $guarantee where $work',
+    async ({ work, guarantee, order }) => {
+      const end = Promise.withResolvers<Error>()
+      const gate = Promise.withResolvers<void>()
+      const isExactlyOnce = guarantee === 'exactly-once'
+      let isHeld = false
+      let commits = 0
+      const beforeCommit = async (): Promise<void> => {
+        commits += 1
+        if (isHeld) await gate.promise
+      }
+      let sends = 0
+      const onSend = (topic: string): void => void (sends += topic === 'out' ? 1 : 0)
+      const group = await Group.of(1, {
+        guarantee,
+        limits: { commitIntervalMs: work === 'records wait for it' ? 60_000 : 100 },
+        wrap: (log) => endingMembership(gated(log, { beforeCommit, onSend }), end.promise),
+      })
+      const [life] = group.lives
+      if (work !== 'records wait for it') {
+        await group.produce()
+        await group.counted(guarantee)
+        await group.bench.pass(200)
+      }
+      isHeld = true
+      const before = commits
+      if (work !== 'all is committed') await group.produce()
+      if (work === 'records wait for it') {
+        await group.bench.until(() =>
+          isExactlyOnce ? sends === PARTITIONS : group.bench.texts('out', 3).length === 1,
+        )
+      }
+      if (work === 'a commit is on its way') {
+        await group.bench.until(() => commits > before)
+      }
+      if (order === 'before') end.resolve(refused)
+      const closing = life?.close()
+      end.resolve(refused)
+      gate.resolve()
+      await closing
+      expect(life?.app.state).toBe('stopped')
+      const isGivenUp = life?.events.some(
+        (event) => event.kind === 'notice' && event.message.includes('(no share today)'),
+      )
+      if (work !== 'a commit is on its way') expect(isGivenUp).toBe(work === 'records wait for it')
+      await group.join('machine-1', { guarantee, limits: { commitIntervalMs: 100 } })
+      await group.produce()
+      await group.counted(guarantee)
+      await group.close()
+    },
+  )
 })

@@ -1,4 +1,5 @@
-/** A log whose producers a test may hold up or let fail; everything else is the log's own. */
+/** A log whose producers and memberships a test may hold up or let fail; everything else is the log's own. */
+import type { Membership, MembershipListener } from '../../transport/membership.ts'
 import type { Producer, Transport } from '../../transport/transport.ts'
 
 /** What stands before a producer's calls. What it throws, the call throws, without reaching the log. */
@@ -20,6 +21,56 @@ export function gated(transport: Transport, gate: ProducerGate): Transport {
       return options.transactionalId === undefined ? producer : gatedProducer(producer, gate)
     },
     [Symbol.asyncDispose]: async () => await transport[Symbol.asyncDispose](),
+  }
+}
+
+/** The transport whose first membership ends for good when `end` resolves, with that error: its listener is told nothing more, and the group learns that it has left. */
+export function endingMembership(transport: Transport, end: Promise<Error>): Transport {
+  let isFirst = true
+  return {
+    admin: transport.admin,
+    openReader: (options) => transport.openReader(options),
+    openProducer: (options) => transport.openProducer(options),
+    openMembership: (options) => {
+      if (!isFirst) return transport.openMembership(options)
+      isFirst = false
+      return endedMembership((listener) => transport.openMembership({ ...options, listener }), {
+        listener: options.listener,
+        end,
+      })
+    },
+    [Symbol.asyncDispose]: async () => await transport[Symbol.asyncDispose](),
+  }
+}
+
+function endedMembership(
+  open: (listener: MembershipListener) => Membership,
+  { listener, end }: { readonly listener: MembershipListener; readonly end: Promise<Error> },
+): Membership {
+  let isOver = false
+  const tell = async (word: () => Promise<void>): Promise<void> => {
+    if (!isOver) await word()
+  }
+  const membership = open({
+    joining: async () => await tell(async () => await listener.joining()),
+    revoked: async (partitions) => await tell(async () => await listener.revoked(partitions)),
+    assigned: async (assigned) => await tell(async () => await listener.assigned(assigned)),
+    lost: async (at, reason) => await tell(async () => await listener.lost(at, reason)),
+  })
+  const ended = end.then((error) => {
+    isOver = true
+    membership.leave().catch(() => {})
+    throw error
+  })
+  return {
+    get metadata() {
+      return membership.metadata
+    },
+    start: () => membership.start(),
+    closed: Promise.race([membership.closed, ended]),
+    requestRebalance: () => membership.requestRebalance(),
+    leave: async () => await membership.leave(),
+    [Symbol.asyncDispose]: async () => await membership[Symbol.asyncDispose](),
   }
 }
 
