@@ -64,6 +64,12 @@ export class FetchBrokers implements FetchCluster {
   readonly logs: FetchLog[] = []
   /** Every fetch, in the order in which brokers answered. */
   readonly seen: SeenFetch[] = []
+  /** All that is not a fetch, by name. */
+  readonly questions: string[] = []
+  /** Called before one of those is answered. */
+  onQuestion: () => void = () => {}
+  /** So many fetches are answered with nothing: a client that reads faster than its quota is put off. */
+  throttled = 0
   /** The most requests that one connection of the readers' sessions had at a time. */
   mostAtOnce = 0
   faults: Faults = NO_FAULTS
@@ -166,6 +172,10 @@ export class FetchBrokers implements FetchCluster {
     [api, request]: readonly [Api<Q, R>, Q],
     options: RequestOptions,
   ): Promise<unknown> {
+    if (api.name !== 'Fetch') {
+      this.questions.push(api.name)
+      this.onQuestion()
+    }
     switch (api.name) {
       case 'Fetch':
         return await this.#fetch(at, request as FetchRequest, options)
@@ -184,6 +194,10 @@ export class FetchBrokers implements FetchCluster {
     { signal, buffer }: RequestOptions,
   ): Promise<FetchResponse> {
     this.seen.push({ node, purpose, request })
+    if (this.throttled > 0) {
+      this.throttled -= 1
+      return { ...answerOf(CODE.none, 0, []), throttleTimeMs: 100 }
+    }
     if (this.#chance(this.faults.forgets)) this.#sessions.delete(request.sessionId)
     const opened = this.#session(node, request)
     if (typeof opened === 'number') return answerOf(opened, 0, [])
@@ -276,13 +290,15 @@ export class FetchBrokers implements FetchCluster {
     const partitions = topics.flatMap(({ topic, partitions: asked }) =>
       asked.map(({ partition, timestamp }) => {
         const log = this.logs.find((one) => one.topic === topic && one.partition === partition)
-        const isLeader = log?.leader === node
+        const isFirst = timestamp === EARLIEST
+        const isKnown = isFirst || log?.isBehindItsEpoch !== true
+        const own = isKnown ? CODE.none : CODE.offsetNotAvailable
         return {
           topic,
           partition,
-          errorCode: isLeader ? CODE.none : CODE.notLeaderOrFollower,
+          errorCode: log?.leader === node ? own : CODE.notLeaderOrFollower,
           timestamp: -1,
-          offset: (timestamp === EARLIEST ? log?.start : log?.end) ?? -1,
+          offset: (isFirst ? log?.start : log?.highWatermark) ?? -1,
           leaderEpoch: log?.leaderEpoch ?? -1,
         }
       }),

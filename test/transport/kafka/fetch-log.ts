@@ -49,6 +49,10 @@ export class FetchLog {
   leaderEpoch = 0
   start = 0
   end = 0
+  /** Where a leader that was just elected ends what it shows, until it has heard of its followers. */
+  shownTo = Infinity
+  /** So many fetches bring nothing, since what they ask for is in remote storage and late. */
+  late = 0
   /** A broker that readers in a rack are sent to. */
   replica: number | undefined
   /** Answered instead of what the log would answer, so many times. */
@@ -70,8 +74,17 @@ export class FetchLog {
     this.leader = leader
   }
 
+  get highWatermark(): number {
+    return Math.min(this.end, this.shownTo)
+  }
+
   get lastStableOffset(): number {
-    return this.#index.lastStableOffset(this.end)
+    return Math.min(this.#index.lastStableOffset(this.end), this.shownTo)
+  }
+
+  /** Whether the leader shows less than what was there when it was elected: then it does not tell an end (KIP-207). */
+  get isBehindItsEpoch(): boolean {
+    return this.highWatermark < (this.#epochs.at(-1)?.start ?? 0)
   }
 
   get largestBatchBytes(): number {
@@ -193,6 +206,10 @@ export class FetchLog {
     if (bounds.rack !== '' && this.replica !== undefined && node === this.leader) {
       return this.#answer({ preferredReplica: this.replica })
     }
+    if (this.late > 0) {
+      this.late -= 1
+      return this.#answer({})
+    }
     return this.#answer(this.#read(asked, bounds))
   }
 
@@ -207,7 +224,7 @@ export class FetchLog {
   }
 
   #read({ offset, maxBytes }: AskedPartition, bounds: ReadBounds): Partial<FetchedPartition> {
-    const limit = bounds.isCommitted ? this.lastStableOffset : this.end
+    const limit = bounds.isCommitted ? this.lastStableOffset : this.highWatermark
     const readable = this.#batches.filter(({ base, last }) => last >= offset && base < limit)
     const bytes = Buffer.concat(readable.map((batch) => batch.bytes))
     const [first] = readable
@@ -227,7 +244,7 @@ export class FetchLog {
       topicId: this.topicId,
       partition: this.partition,
       errorCode: CODE.none,
-      highWatermark: this.end,
+      highWatermark: this.highWatermark,
       lastStableOffset: this.lastStableOffset,
       logStartOffset: this.start,
       divergingEpoch: undefined,

@@ -5,11 +5,20 @@
  * follows. Offsets of one partition that wait together are fetched together: those in one batch at no
  * cost, neighbours of large batches by a limit that fits them. A bounded number of such requests is
  * under way at a time, partitions in turn; how many wait for theirs is up to those who ask.
+ *
+ * An answer without a batch is not the end of the log: a leader that was just elected does not show
+ * yet all that it has (KIP-207). Whoever asked would take its record for lost, so the end is asked for
+ * first. What a fetch says of the high watermark beside its records is no answer, for it is behind too.
  */
 import { asError } from '../../../model/errors.ts'
-import { describePartition, type PartitionOffset } from '../../../model/position.ts'
+import {
+  describePartition,
+  type PartitionOffset,
+  type TopicPartition,
+} from '../../../model/position.ts'
 import type { FoundRecord } from '../../transport.ts'
 import { FETCH, type FetchedPartition } from '../api/fetch.ts'
+import { LATEST } from '../api/list-offsets.ts'
 import { CODE, refused } from '../error-codes.ts'
 import type { FetchCluster, FetchLane } from './fetch-cluster.ts'
 import type { FetchLimits } from './fetch-limits.ts'
@@ -18,6 +27,7 @@ import { sessionless } from './fetch-session.ts'
 import { findRecords } from './find-records.ts'
 import { isRetriable, retryDelayMs } from '../limits.ts'
 import type { PartitionLeader } from '../cluster/metadata-cache.ts'
+import { listedOffset, type QuestionSetting } from './range-question.ts'
 import { WantedOffsets, type Waiter, type WantedGroup } from './wanted-offsets.ts'
 
 /** What single reads need. */
@@ -28,6 +38,8 @@ export interface PointSetting {
   /** Aborts when the reader closes. */
   readonly signal: AbortSignal
 }
+
+const THROTTLING_QUOTA_EXCEEDED = 89
 
 /** The single reads of one reader. */
 export class PointReads {
@@ -137,7 +149,7 @@ export class PointReads {
   async #fetch(wanted: WantedOffsets, group: WantedGroup): Promise<void> {
     const { leader } = wanted
     try {
-      if (leader !== undefined) this.#deliver(wanted, group, await this.#ask(wanted, leader, group))
+      if (leader !== undefined) await this.#answer(wanted, leader, group)
       wanted.retries = 0
     } catch (error) {
       this.#failed(wanted, group, asError(error))
@@ -146,13 +158,48 @@ export class PointReads {
     if (wanted.isEmpty && !wanted.isQueued) this.#forget(wanted)
   }
 
+  async #answer(wanted: WantedOffsets, leader: PartitionLeader, group: WantedGroup): Promise<void> {
+    const { offsets } = group
+    const [first = 0] = offsets
+    const part = await this.#ask(wanted, leader, group)
+    const { decompressedMaxBytes } = this.#setting.limits
+    const result = findRecords(part.records ?? Buffer.alloc(0), offsets, decompressedMaxBytes)
+    let { knownTo } = result
+    if (knownTo >= 0) {
+      wanted.batchBytes = result.batchBytes
+      wanted.batchOffsets = result.batchOffsets
+    } else if (part.errorCode === CODE.offsetOutOfRange) knownTo = first + 1
+    else {
+      await this.#confirmEnd(wanted, leader, first)
+      knownTo = Infinity
+    }
+    for (const offset of offsets) {
+      const one = result.found.get(offset)
+      const found = one === undefined ? undefined : { ...one, topicId: part.topicId }
+      if (found !== undefined || offset < knownTo) {
+        wanted.settle(offset, (waiter) => waiter.resolve(found))
+      }
+    }
+    wanted.giveBack(offsets.filter((offset) => offset >= knownTo && !result.found.has(offset)))
+  }
+
+  /**
+   * Resolves where the log ends at `first` or before it. Rejects, to be tried again, where the leader
+   * cannot tell, and where it has more: it came to be shown meanwhile, or its storage was late.
+   */
+  async #confirmEnd(wanted: WantedOffsets, leader: PartitionLeader, first: number): Promise<void> {
+    const at = { ...wanted.at, leader }
+    const end = await this.#watched(at, (setting) => listedOffset(at, setting, LATEST))
+    if (end <= first) return
+    throw refused(CODE.offsetNotAvailable, { api: FETCH.name, place: describePartition(at) })
+  }
+
   async #ask(
     { at }: WantedOffsets,
     leader: PartitionLeader,
     { offsets: [offset = 0], maxBytes }: WantedGroup,
   ): Promise<FetchedPartition> {
-    const { cluster, lane, limits, signal } = this.#setting
-    const { node, topicId, leaderEpoch } = leader
+    const { topicId, leaderEpoch } = leader
     const asked = { ...at, topicId, offset, currentLeaderEpoch: leaderEpoch, lastFetchedEpoch: -1 }
     const request = {
       ...sessionless([{ ...asked, maxBytes }]),
@@ -162,35 +209,29 @@ export class PointReads {
       isolation: 0 as const,
       rack: '',
     }
-    const options = { version: FETCH.versions[1], deadlineMs: limits.requestDeadlineMs, signal }
-    const awaited = [{ ...at, leader }]
-    using doubt = new FetchDoubt({ cluster, afterMs: limits.doubtAfterMs, node, awaited, signal })
-    const answer = lane.request(node, [FETCH, request], options)
-    const response = await Promise.race([answer, doubt.lost])
+    const version = FETCH.versions[1]
+    const response = await this.#watched({ ...at, leader }, ({ lane, node, ...options }) =>
+      lane.request(node, [FETCH, request], { ...options, version }),
+    )
     const [part] = response.partitions
     const code = part?.errorCode ?? response.errorCode
     const isAnswer = code === CODE.none || code === CODE.offsetOutOfRange
     if (part !== undefined && isAnswer) return part
-    throw refused(code, { api: FETCH.name, place: describePartition(at) })
+    // A broker answers with no partition at all where a quota puts this client off.
+    const reason = code === CODE.none ? THROTTLING_QUOTA_EXCEEDED : code
+    throw refused(reason, { api: FETCH.name, place: describePartition(at) })
   }
 
-  #deliver(wanted: WantedOffsets, { offsets }: WantedGroup, part: FetchedPartition): void {
-    const { decompressedMaxBytes } = this.#setting.limits
-    const topicId = part.topicId
-    const isOutside = part.errorCode === CODE.offsetOutOfRange
-    const result = findRecords(part.records ?? Buffer.alloc(0), offsets, decompressedMaxBytes)
-    if (result.knownTo >= 0) {
-      wanted.batchBytes = result.batchBytes
-      wanted.batchOffsets = result.batchOffsets
-    }
-    // No batch at all: the first offset is at the log's end or beyond, and so are those behind it.
-    const end = isOutside ? (offsets[0] ?? 0) + 1 : result.knownTo < 0 ? Infinity : result.knownTo
-    for (const offset of offsets) {
-      const one = result.found.get(offset)
-      if (one !== undefined) wanted.settle(offset, (waiter) => waiter.resolve({ ...one, topicId }))
-      else if (offset < end) wanted.settle(offset, (waiter) => waiter.resolve(undefined))
-    }
-    wanted.giveBack(offsets.filter((offset) => offset >= end && !result.found.has(offset)))
+  /** What the leader answers. Given up where it does not, and does not lead any more. */
+  async #watched<R>(
+    at: TopicPartition & { readonly leader: PartitionLeader },
+    ask: (setting: QuestionSetting) => Promise<R>,
+  ): Promise<R> {
+    const { cluster, lane, limits, signal } = this.#setting
+    const { node } = at.leader
+    const { doubtAfterMs: afterMs, requestDeadlineMs: deadlineMs } = limits
+    using doubt = new FetchDoubt({ cluster, afterMs, node, awaited: [at], signal })
+    return await Promise.race([ask({ lane, node, deadlineMs, signal }), doubt.lost])
   }
 
   #failed(wanted: WantedOffsets, { offsets }: WantedGroup, error: Error): void {

@@ -10,6 +10,7 @@ import { EARLIEST, LATEST, LIST_OFFSETS } from '../api/list-offsets.ts'
 import { OFFSET_FOR_LEADER_EPOCH } from '../api/offset-for-leader-epoch.ts'
 import { CODE, refused } from '../error-codes.ts'
 import type { FetchLane } from './fetch-cluster.ts'
+import type { Awaited } from './fetch-doubt.ts'
 import type { KafkaCursor } from './kafka-cursor.ts'
 
 /** Whom to ask. */
@@ -26,8 +27,8 @@ export async function askRange(
   setting: QuestionSetting,
 ): Promise<TransportError | undefined> {
   const [start, end] = await Promise.all([
-    listed(cursor, setting, EARLIEST),
-    listed(cursor, setting, LATEST),
+    listedOffset(cursor, setting, EARLIEST),
+    listedOffset(cursor, setting, LATEST),
   ])
   const { topic, partition, fetchOffset: offset, lastEpoch } = cursor
   const at = { topic, partition, offset }
@@ -37,19 +38,23 @@ export async function askRange(
   return epochEnd < offset ? logTruncated(at, { epoch: lastEpoch, end: epochEnd }) : undefined
 }
 
-async function listed(
-  cursor: KafkaCursor,
+/**
+ * Where a partition begins (EARLIEST) or where what is shown of it ends (LATEST, read_uncommitted). A
+ * leader that shows less than was there at its election refuses to tell an end, and may be asked again.
+ */
+export async function listedOffset(
+  at: Awaited,
   { lane, node, deadlineMs, signal }: QuestionSetting,
   timestamp: number,
 ): Promise<number> {
-  const { topic, partition, leader } = cursor
+  const { topic, partition, leader } = at
   const asked = { partition, currentLeaderEpoch: leader?.leaderEpoch ?? -1, timestamp }
   const request = { isolation: 0 as const, topics: [{ topic, partitions: [asked] }] }
   const answer = await lane.request(node, [LIST_OFFSETS, request], { deadlineMs, signal })
   const [found] = answer.partitions
   const code = found?.errorCode ?? CODE.leaderNotAvailable
   if (found !== undefined && code === CODE.none) return found.offset
-  throw refused(code, { api: LIST_OFFSETS.name, place: describePartition(cursor) })
+  throw refused(code, { api: LIST_OFFSETS.name, place: describePartition(at) })
 }
 
 /** Where the epoch that was read last ends in the leader's log: 0 where the log does not know it. */
