@@ -35,7 +35,7 @@ export interface EnrichAttempt {
   readonly attempt: number
   /** Aborts at the attempt's deadline, and when the task goes away. */
   readonly signal: AbortSignal
-  /** `application/topic/partition/offset/sequence`, with a further sequence for each enrich step before this one: the same at every attempt and after every crash. */
+  /** `application/topic/topic id/partition/offset/sequence`, with a further sequence for each enrich step before this one: the same at every attempt and after every crash, and another where the topic was made anew. */
   readonly idempotencyKey: string
 }
 

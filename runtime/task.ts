@@ -113,8 +113,8 @@ export class Task {
   origin(): string | undefined {
     const queue = this.#current
     if (queue === undefined) return this.#eventOrigin
-    const { topic, partition } = queue.cursor
-    return `${topic}/${partition}/${queue.headRecord.offset}`
+    const { topic, topicId, partition } = queue.cursor
+    return `${topic}/${topicId}/${partition}/${queue.headRecord.offset}`
   }
 
   /** The largest timestamp processed; -1 before the first. */
