@@ -68,6 +68,64 @@ describe('a producer without transactions', () => {
   })
 })
 
+describe('a flush', () => {
+  it.each(seeds)(
+    'tells of all that was lost, whatever is sent meanwhile (seed %i)',
+    async (seed) => {
+      const world = new ProducerWorld(seed, { partitions: PARTITIONS })
+      const { random64 } = world.clock
+      const producer = world.producer({}, limits(world))
+      await world.run(producer.init())
+      faults(world)
+      world.cluster.maxMessageBytes = 500
+      const sent: string[][] = Array.from({ length: PARTITIONS }, () => [])
+      const acknowledged: string[] = []
+      let values: string[] = []
+      let isFlushing = false
+      const flush = async (): Promise<boolean> => {
+        const answered = values
+        values = []
+        isFlushing = true
+        const isWhole = await producer.flush().then(
+          () => true,
+          () => false,
+        )
+        isFlushing = false
+        if (isWhole) acknowledged.push(...answered)
+        return isWhole
+      }
+      for (let step = 0; step < 80; step += 1) {
+        for (let count = random64.below(8); count > 0; count -= 1) {
+          const partition = random64.below(PARTITIONS)
+          const name = `${partition}:${sent[partition]?.length}.`
+          const value = name.padEnd(random64.chance(0.03) ? 900 : 1 + random64.below(60), '.')
+          sent[partition]?.push(value)
+          values.push(value)
+          producer.send(recordFor(partition, value))
+        }
+        if (random64.chance(0.4) && !isFlushing) void flush()
+        if (random64.chance(0.5)) await world.pass(random64.below(40))
+        if (isFlushing) continue
+        if (random64.chance(0.03)) {
+          await world.pass(300_000)
+          for (const partition of world.cluster.partitions.values()) partition.forget()
+        }
+        if (!random64.chance(0.2)) continue
+        if (!(await world.run(flush()))) await world.run(producer.init())
+      }
+      await world.clock.runUntil(() => !isFlushing, 200_000)
+      await world.run(flush())
+      await world.pass(1_000)
+      const visible = sent.map((_, partition) => world.visible(partition))
+      for (const [partition, shown] of visible.entries()) {
+        expect(shown).toEqual(sent[partition]?.filter((value) => shown.includes(value)))
+      }
+      expect(acknowledged.filter((value) => !visible.flat().includes(value))).toEqual([])
+      await world.run(producer[Symbol.asyncDispose]().catch(() => {}))
+    },
+  )
+})
+
 interface Work {
   readonly partition: number
   readonly value: string

@@ -4,8 +4,7 @@
  * comes before it.
  *
  * - A failure ends a transaction until it is aborted. Outside transactions it is thrown by each flush that
- *   answers for something it cost; where the log may have some of that, nothing more leaves before the
- *   next init.
+ *   answers for something it cost; where the log may have some of that, by every one before the next init.
  * - A broker that ends a transaction for its age looks to its producer like a successor that took over:
  *   both raise the epoch, and so does an own init that was not heard and is served late. They are told
  *   apart by claiming the epoch after one's own: a successor takes two (`TransactionCoordination.init`),
@@ -76,11 +75,12 @@ export class KafkaProducer implements Producer {
 
   async init(): Promise<void> {
     this.#assertUsable()
+    const before = this.#queue.session?.identity
     this.#identity = undefined
     await this.#queue.drop()
     this.#queue.takeAcknowledged()
     const { limits } = this.#options
-    const identity = await (this.#coordination?.init() ?? plainIdentity(this.#link, limits))
+    const identity = await (this.#coordination?.init() ?? plainIdentity(this.#link, limits, before))
     this.#isCommitting = false
     this.#isCommitLost = false
     this.#begin(identity)
@@ -256,14 +256,10 @@ export class KafkaProducer implements Producer {
     this.#queue.trust()
   }
 
-  /** Throws what went wrong; outside transactions once for each `flush` that has to tell it. */
+  /** Throws what a flush has to tell. A transaction that lost a record must not commit: only its abort forgives. */
   async #throwFailure(flush: number): Promise<void> {
-    const { failure } = this.#queue
-    if (failure === undefined) return
-    const final = await this.#adjudicated(failure)
-    // A transaction that lost a record must not commit: only its abort forgives.
-    if (this.#coordination === undefined && !this.#queue.isUncertain) this.#queue.forgive(flush)
-    throw final
+    const failure = this.#queue.takeFailure(flush)
+    if (failure !== undefined) throw await this.#adjudicated(failure)
   }
 
   /** The failure as it is: a transaction that the broker ended for its age is not fenced. */

@@ -48,8 +48,8 @@ export class PartitionOutbox {
   unknownSinceMs: number | undefined
   /** Nothing leaves before, on the monotonic clock. */
   notBeforeMs = 0
-  /** A batch was given up: nothing may follow it before `restart`. */
-  hasFailed = false
+  /** Why a batch was given up: nothing may follow it before `restart`. */
+  failure: Error | undefined
   #queue: PendingBatch[] = []
   #inFlight: PendingBatch[] = []
   #node = -1
@@ -87,6 +87,7 @@ export class PartitionOutbox {
     const fits =
       newest?.isOpen === true &&
       newest.turn === turn &&
+      newest.flush === flush &&
       newest.sizeBytes + mostBytes <= Math.min(batchBytes, this.batchBytes)
     if (fits) return newest.append(record)
     const batch = new PendingBatch({ queuedAtMs: now(), turn, flush })
@@ -97,7 +98,7 @@ export class PartitionOutbox {
   /** Whether a batch waits that is worth sending: a full one, or any where somebody waits for it. */
   isWanted(turn: number): boolean {
     const [head] = this.#queue
-    if (head === undefined || head.turn > turn || this.hasFailed) return false
+    if (head === undefined || head.turn > turn || this.failure !== undefined) return false
     return this.isDue || this.#queue.length > 1 || !head.isOpen
   }
 
@@ -215,7 +216,7 @@ export class PartitionOutbox {
   /** Goes on behind the last acknowledged record. Nothing may be under way. */
   restart(): void {
     this.#nextSequence = this.#acknowledgedSequence
-    this.hasFailed = false
+    this.failure = undefined
     this.#isRecovering = false
     this.#renumbering = 'not'
     this.notBeforeMs = 0

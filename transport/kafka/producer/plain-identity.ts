@@ -2,7 +2,7 @@
 import { INIT_PRODUCER_ID } from '../api/init-producer-id.ts'
 import { CODE, refused } from '../error-codes.ts'
 import { withPatience } from '../limits.ts'
-import type { ProducerIdentity } from './producer-identity.ts'
+import { nextEpoch, type ProducerIdentity } from './producer-identity.ts'
 import type { ProducerPatience } from './producer-limits.ts'
 import type { ProducerLink } from './producer-link.ts'
 
@@ -13,11 +13,17 @@ const NONE = {
   producerEpoch: -1,
 } as const
 
-/** A producer id that nobody else has. */
+/**
+ * A producer id that nobody else has. One that a producer had goes on under its next epoch: what is on
+ * its way to the log under the old one comes before what follows, or not at all.
+ */
 export async function plainIdentity(
   link: ProducerLink,
   limits: ProducerPatience,
+  before: ProducerIdentity | undefined,
 ): Promise<ProducerIdentity> {
+  const next = before === undefined ? undefined : nextEpoch(before)
+  if (next !== undefined) return next
   const patience = { clock: link.clock, limits, deadlineMs: limits.initDeadlineMs }
   return await withPatience(patience, async (deadlineMs) => {
     const answer = await link.any([INIT_PRODUCER_ID, NONE], { deadlineMs })

@@ -102,7 +102,11 @@ export class ProduceJudge {
     batch.isUncertain ||= verdict.isUncertain
     if (verdict.hasMoved) link.invalidate(outbox.at, leaderEpoch)
     const ageMs = this.#now - batch.queuedAtMs
-    if (ageMs >= limits.deliveryTimeoutMs || outbox.hasFailed || this.#host.isGivingUp) {
+    if (
+      ageMs >= limits.deliveryTimeoutMs ||
+      outbox.failure !== undefined ||
+      this.#host.isGivingUp
+    ) {
       const error = deliveryFailed(outbox.at, batch, limits.deliveryTimeoutMs)
       this.#host.refused(outbox, batch, error)
       return
@@ -151,7 +155,7 @@ export class ProduceJudge {
           ? recordOverUnknownLimit(at, sizeBytes)
           : recordTooLarge(at, { sizeBytes, limitBytes })
       this.#host.refused(outbox, batch, error)
-    } else if (outbox.hasFailed || this.#host.isGivingUp) {
+    } else if (outbox.failure !== undefined || this.#host.isGivingUp) {
       this.#host.refused(
         outbox,
         batch,

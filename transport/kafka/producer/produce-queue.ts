@@ -33,8 +33,8 @@ export class ProduceQueue implements DispatchHost {
   #turn = 0
   #isStopped = false
   #failure: Error | undefined
-  /** The newest flush that has to tell of the failure: it answers for something that was lost. */
-  #lostFlush = -1
+  /** Outside transactions: what each flush has to tell, which answers for something that was lost. */
+  readonly #untold = new Map<number, Error>()
   #isUncertain = false
   #linger: Timer | undefined
   #expiry: Timer | undefined
@@ -90,14 +90,15 @@ export class ProduceQueue implements DispatchHost {
 
   /** Queues a record, or notes why it cannot be. */
   send(record: ProducerRecord): void {
-    // It could only be aborted.
+    // It could only be aborted, or come before one that is under way still.
     if (this.#isLost) return
     const { limits } = this.#options
     const mostBytes = recordBytesAtMost(record)
     const isOver = this.#bufferedBytes + mostBytes > limits.producerBytes
     if (isOver && this.#bufferedBytes > 0) {
-      this.#lostFlush = this.#gathering.flush
-      this.fail(producerFull(record, limits.producerBytes))
+      const error = producerFull(record, limits.producerBytes)
+      this.#lose(this.#gathering, error)
+      this.fail(error)
       return
     }
     const outbox = this.#outbox(record)
@@ -111,9 +112,9 @@ export class ProduceQueue implements DispatchHost {
   }
 
   /**
-   * Waits until all that was sent before is acknowledged or given up. Never rejects: see `failure`.
+   * Waits until all that was sent before is acknowledged or given up. Never rejects.
    * With `hold` what is sent from now on stays until `resume`: it belongs to the next turn. Returns the
-   * number of this flush, by which its caller forgives what it tells.
+   * number of this flush, for `takeFailure`.
    */
   async settle({ hold = false }: { readonly hold?: boolean } = {}): Promise<number> {
     const { turn, flush } = this.#gathering
@@ -121,7 +122,7 @@ export class ProduceQueue implements DispatchHost {
     const waits: Promise<void>[] = []
     for (const outbox of this.#active) {
       // Came behind a record that is lost, and would not leave before this flush told of that one.
-      if (outbox.hasFailed) this.#dropQueued(outbox)
+      if (outbox.failure !== undefined) this.#dropQueued(outbox, outbox.failure)
       for (const batch of outbox.inFlight) waits.push(batch.settled)
       for (const batch of outbox.queued) {
         if (batch.turn > this.#turn) continue
@@ -133,7 +134,7 @@ export class ProduceQueue implements DispatchHost {
     }
     this.#dispatch.pump()
     await Promise.all(waits)
-    for (const outbox of this.#all()) if (outbox.hasFailed) await this.#restart(outbox)
+    for (const outbox of this.#all()) if (outbox.failure !== undefined) await this.#restart(outbox)
     return flush
   }
 
@@ -164,9 +165,22 @@ export class ProduceQueue implements DispatchHost {
     this.#failure = failure
   }
 
-  /** Forgets what went wrong: a flush tells it that answers for all that was lost, or its transaction aborted. */
-  forgive(flush = Infinity): void {
-    if (flush >= this.#lostFlush) this.#failure = undefined
+  /**
+   * What a flush that has settled must tell. Where the log may have some of what was given up, and in a
+   * transaction, that is the first thing that went wrong, until `forgive`; else what it lost, once.
+   */
+  takeFailure(flush: number): Error | undefined {
+    if (this.#isLost) return this.#failure
+    const failure = this.#untold.get(flush)
+    this.#untold.delete(flush)
+    if (this.#untold.size === 0) this.#failure = undefined
+    return failure
+  }
+
+  /** Forgets what went wrong: it does not matter under the identity that holds now. */
+  forgive(): void {
+    this.#failure = undefined
+    this.#untold.clear()
   }
 
   /** Numbers that are not certain are of an epoch that is over. */
@@ -203,14 +217,14 @@ export class ProduceQueue implements DispatchHost {
 
   refused(outbox: PartitionOutbox, batch: PendingBatch, error: Error): void {
     outbox.giveUp(batch)
-    this.#lost(batch)
+    this.#lost(batch, error)
     this.stuck(outbox, error)
   }
 
   stuck(outbox: PartitionOutbox, error: Error): void {
-    outbox.hasFailed = true
+    outbox.failure ??= error
     // What stands behind it would come after a record that is lost.
-    this.#dropQueued(outbox)
+    this.#dropQueued(outbox, error)
     this.fail(error)
   }
 
@@ -230,9 +244,13 @@ export class ProduceQueue implements DispatchHost {
     this.#bufferedBytes -= batch.countedBytes
   }
 
-  /** A transaction that has failed can only be aborted. */
+  /** A transaction that has failed can only be aborted, and numbers that are not certain only be left. */
   get #isLost(): boolean {
-    return this.#failure !== undefined && this.#session?.transactionalId !== null
+    return this.#failure !== undefined && (this.#isTransactional || this.#isUncertain)
+  }
+
+  get #isTransactional(): boolean {
+    return this.#session?.transactionalId !== null
   }
 
   /** A batch began: the one before it is full. */
@@ -271,14 +289,21 @@ export class ProduceQueue implements DispatchHost {
     this.#expiry = link.clock.timer(delayMs, () => this.#expire())
   }
 
-  #dropQueued(outbox: PartitionOutbox): void {
-    for (const batch of outbox.drop()) this.#lost(batch)
+  #dropQueued(outbox: PartitionOutbox, reason?: Error): void {
+    for (const batch of outbox.drop()) this.#lost(batch, reason)
   }
 
-  #lost(batch: PendingBatch): void {
+  /** A batch is given up; without a reason nobody asks for it any more. */
+  #lost(batch: PendingBatch, reason: Error | undefined): void {
     this.#isUncertain ||= batch.isUncertain
-    this.#lostFlush = Math.max(this.#lostFlush, batch.flush)
+    if (reason !== undefined) this.#lose(batch, reason)
     this.landed(batch)
+  }
+
+  /** The flush that answers for it has to tell. */
+  #lose({ flush }: { readonly flush: number }, reason: Error): void {
+    this.#failure ??= reason
+    if (!this.#untold.has(flush)) this.#untold.set(flush, reason)
   }
 
   /** Waits for what is under way of an outbox, and lets it begin behind what was acknowledged. */
@@ -286,7 +311,7 @@ export class ProduceQueue implements DispatchHost {
     while (outbox.inFlight.length > 0) {
       await Promise.all(outbox.inFlight.map(({ settled }) => settled))
     }
-    this.#dropQueued(outbox)
+    this.#dropQueued(outbox, outbox.failure)
     outbox.restart()
   }
 
