@@ -81,6 +81,7 @@ export type {
   Admin,
   CommittedOffset,
   Cursor,
+  CursorStart,
   FetchedBatch,
   FoundRecord,
   GroupMetadata,

@@ -13,9 +13,11 @@
  * rest is written as it is read; so is a restore in full, from its first record on.
  *
  * A checkpoint that does not fit the log is no reason to guess: the store is cleared and restored in
- * full, and the report says why. One that stands at the end holds as of now, however old it is, and
- * is written anew where that is long ago: the next record would find it too old. One loop serves all
- * stores of a reader, because what wakes it is the reader; between batches other work of the process has its turn.
+ * full, and the report says why. One that knows its leader epoch is found out by the cursor where an
+ * election cut the log off below it, however far the log has grown since. One that stands at the end
+ * holds as of now, however old it is, and is written anew where that is long ago: the next record would
+ * find it too old. One loop serves all stores of a reader, because what wakes it is the reader; between
+ * batches other work of the process has its turn.
  */
 import type { Clock } from '../model/clock.ts'
 import { isMillraceError } from '../model/errors.ts'
@@ -214,7 +216,7 @@ class StoreRestore {
     this.#startOffset = offset
     this.#position = offset
     this.#leaderEpoch = leaderEpoch
-    this.#cursor = this.#options.reader.open({ topic, partition, offset })
+    this.#cursor = this.#options.reader.open({ topic, partition, offset, leaderEpoch })
   }
 
   #finish(): void {
@@ -230,7 +232,8 @@ class StoreRestore {
       await state.flush()
       this.#inLayers = false
     }
-    if (batch.leaderEpoch >= 0) this.#leaderEpoch = batch.leaderEpoch
+    // One that ended before this position would be taken for a log that was cut.
+    this.#leaderEpoch = batch.leaderEpoch < 0 ? undefined : batch.leaderEpoch
     const reached = this.#checkpointAt(asOffset(Math.min(batch.nextOffset, end)))
     const writes = state.restoredWrites(store, this.#records(batch), this.#source)
     if (this.#inLayers) state.replay(store, writes, reached)

@@ -107,6 +107,28 @@ const noticesTruncation: ConformanceCase = {
   },
 }
 
+const noticesTruncationFromTheStart: ConformanceCase = {
+  title:
+    'a cursor that is opened behind records which an election cut off fails, too, where it is told their epoch',
+  needs: ['truncate'],
+  async run(world) {
+    const topic = await world.create('cut-before')
+    await using producer = await world.producer()
+    for (const value of ['a', 'b', 'c', 'd']) await sendNow(producer, topic, value)
+    const [first] = (await world.read(topic)).batches
+    const leaderEpoch = first?.leaderEpoch
+    await world.harness.truncate?.(world.log, atOffset(topic, 2))
+    await using other = await world.producer()
+    await sendNow(other, topic, 'x', 'y', 'z')
+    await using reader = world.reader()
+    const before = reader.open({ ...atOffset(topic, 2), leaderEpoch })
+    assert.deepEqual((await world.drain(reader, before, 5)).values, ['x', 'y', 'z'])
+    before.close()
+    const behind = reader.open({ ...atOffset(topic, 4), leaderEpoch })
+    assertError(await world.failure(reader, behind), { code: 'MILLRACE_LOG_TRUNCATED' })
+  },
+}
+
 const stopsAtUnknown: ConformanceCase = {
   title: 'a cursor of an unknown topic or partition fails with MILLRACE_UNKNOWN_PARTITION',
   async run(world) {
@@ -203,6 +225,7 @@ export const READING_CASES: readonly ConformanceCase[] = [
   startsAnywhere,
   refusesBeyondEnd,
   noticesTruncation,
+  noticesTruncationFromTheStart,
   stopsAtUnknown,
   stopsAtDeletion,
   readsByOffset,

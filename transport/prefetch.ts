@@ -29,6 +29,7 @@ import { PrefetchedCursor } from './prefetched-cursor.ts'
 import { ReadySignal } from './ready-signal.ts'
 import type {
   Cursor,
+  CursorStart,
   FetchedBatch,
   FoundRecord,
   Isolation,
@@ -50,7 +51,7 @@ export interface FetchRequest extends PartitionOffset {
   readonly maxBytes: number
   /** The topic's id when the cursor was opened; another one now is MILLRACE_UNKNOWN_PARTITION. */
   readonly topicId: string
-  /** Leader epoch of the batch before `offset`, where this cursor read one; an epoch that ends below `offset` is MILLRACE_LOG_TRUNCATED. */
+  /** Leader epoch of the record before `offset`, where this cursor read it or was told; an epoch that ends below `offset` is MILLRACE_LOG_TRUNCATED. */
   readonly leaderEpoch: number | undefined
 }
 
@@ -100,7 +101,7 @@ export class PrefetchingReader implements Reader {
     return this.#bufferedBytes
   }
 
-  open(at: PartitionOffset): Cursor {
+  open(at: CursorStart): Cursor {
     const name = describePartition(at)
     assert(!this.#closing.signal.aborted, 'the reader is closed')
     assert(!this.#cursors.has(name), `${name} has a cursor already`)

@@ -1,7 +1,7 @@
 /** One partition's side of a prefetching reader: its queue, and what it waits for. */
 import assert from 'node:assert/strict'
-import type { Offset, Partition, PartitionOffset, Topic } from '../model/position.ts'
-import type { Cursor, FetchedBatch } from './transport.ts'
+import type { Offset, Partition, Topic } from '../model/position.ts'
+import type { Cursor, CursorStart, FetchedBatch } from './transport.ts'
 
 /** What the reader wants to hear from its cursor. */
 export interface CursorOwner {
@@ -40,13 +40,14 @@ export class PrefetchedCursor implements Cursor {
   /** Ends the subscription to the partition's changes. */
   unwatch: () => void = () => {}
 
-  constructor(at: PartitionOffset, owner: CursorOwner) {
+  constructor(at: CursorStart, owner: CursorOwner) {
     this.topic = at.topic
     this.partition = at.partition
     this.topicId = owner.topicId
     this.#owner = owner
     this.#position = at.offset
     this.#fetchOffset = at.offset
+    this.#leaderEpoch = at.leaderEpoch
   }
 
   get position(): Offset {
@@ -58,7 +59,7 @@ export class PrefetchedCursor implements Cursor {
     return this.#fetchOffset
   }
 
-  /** Of the last batch fetched; undefined before the first. */
+  /** Of the last batch fetched; before the first what it was opened with. */
   get leaderEpoch(): number | undefined {
     return this.#leaderEpoch
   }

@@ -116,10 +116,20 @@ export interface ReaderOptions {
   readonly prefetchBytes: number
 }
 
+/** Where a cursor begins. */
+export interface CursorStart extends PartitionOffset {
+  /**
+   * Of the record before, where it is known: where an election cut that record off, the cursor fails
+   * with MILLRACE_LOG_TRUNCATED instead of reading what took its place. A log without elections does
+   * not look at it.
+   */
+  readonly leaderEpoch?: number | undefined
+}
+
 /** Fetches ahead from partitions that are assigned by hand. */
 export interface Reader extends AsyncDisposable {
   /** Starts to fetch a partition at an offset. One cursor a partition: opening a second one is an assertion. */
-  open(at: PartitionOffset): Cursor
+  open(at: CursorStart): Cursor
   /** Bytes fetched and not yet taken. */
   readonly bufferedBytes: number
   /**

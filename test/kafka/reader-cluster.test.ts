@@ -187,7 +187,7 @@ describe('a reader over three brokers', () => {
   )
 
   test(
-    'stops where an unclean election cut off what it had read',
+    'stops where an unclean election cut off what it had read, or what was read before it was opened',
     async () => {
       const unclean = { 'unclean.leader.election.enable': 'true', 'min.insync.replicas': '1' }
       const topic = await create('cut', 2, unclean)
@@ -203,12 +203,21 @@ describe('a reader over three brokers', () => {
       await until(topic, ({ partitions: [one] }) => one?.inSync.length === 1)
       await send(producer, topic, ['c', 'd'])
       expect(await readTo(reader, cursor, 4)).toHaveLength(4)
+      const at = { topic, partition: PARTITION }
+      const leaderEpoch = (await reader.readAt({ ...at, offset: asOffset(3) }))?.leaderEpoch
       await brokers.node(leader).kill()
       await brokers.node(behind).start()
       await expect(readTo(reader, cursor, 5)).rejects.toMatchObject({
         code: 'MILLRACE_LOG_TRUNCATED',
         place: `${topic}[0]@4`,
       })
+      await sendFresh(topic, ['x', 'y', 'z'])
+      await using later = log.openReader({ isolation: 'read_committed', prefetchBytes: 1_000_000 })
+      const kept = later.open({ ...at, offset: asOffset(2), leaderEpoch })
+      expect(await readTo(later, kept, 5)).toEqual(['2:x', '3:y', '4:z'])
+      kept.close()
+      const cut = later.open({ ...at, offset: asOffset(4), leaderEpoch })
+      await expect(readTo(later, cut, 5)).rejects.toMatchObject({ code: 'MILLRACE_LOG_TRUNCATED' })
     },
     TEST_MS,
   )

@@ -33,6 +33,8 @@ const restored = ({ events }: Life): number =>
     0,
   )
 
+const at = (topic: string) => ({ topic: asTopic(topic), partition: asPartition(0) })
+
 const keys = (...names: readonly string[]) => names.map((key) => ({ key, value: '1' }))
 
 describe('counts', () => {
@@ -77,6 +79,31 @@ describe('counts', () => {
       await life.close()
       await bench.produce('in', keys('a'))
     }
+  })
+
+  test('that went beyond what an election left of their changelog come back from what it left', async () => {
+    const bench = await MemoryBench.with(['in', 'out'])
+    await bench.produce('in', keys('a', 'a', 'b'))
+    const first = await bench.start(counting())
+    await first.caughtUp()
+    await first.close()
+    // Its start reads up to the end, and learns of which epoch that is.
+    await (await bench.start(counting())).close()
+    const changelog = 'app-counts-changelog'
+    const state = bench.records(changelog)
+    const [end] = await bench.settle(
+      bench.log.admin.offsets([at(changelog)], 'latest', 'read_committed'),
+    )
+    bench.log.truncate({ ...at(changelog), offset: asOffset(0) })
+    // Another process went on behind the records that are lost, and past where this one was.
+    const again = state.slice(0, 1).map(({ key, value }) => ({ key: String(key), value }))
+    for (let i = 0; i <= Number(end); i += 1) await bench.produce(changelog, again)
+    await bench.produce('in', keys('a', 'b'))
+    const second = await bench.start(counting())
+    await second.caughtUp()
+    expect(notices(second).join()).toContain('the log lost records')
+    expect(bench.texts('out').slice(-2)).toEqual(['a=3', 'b=1'])
+    await second.close()
   })
 
   test('whose changelog was deleted and created again are lost, and that is said', async () => {

@@ -49,6 +49,24 @@ describe('a cursor on Kafka', () => {
     expect(() => cursor.take()).toThrow('t[0]@4')
   })
 
+  test('stops where it is opened behind what an unclean election cut off, and is told the epoch', async () => {
+    const world = new ReaderWorld()
+    const log = world.log()
+    for (const value of ['a', 'b', 'c', 'd']) log.write([value])
+    log.truncate(2, 2)
+    log.write(['x', 'y', 'z'])
+    await using reader = world.reader()
+    const kept = reader.open({ ...at(2), leaderEpoch: 0 })
+    expect(await world.drain(kept)).toEqual(['2:x', '3:y', '4:z'])
+    kept.close()
+    const cut = reader.open({ ...at(3), leaderEpoch: 0 })
+    await world.settle()
+    expect(await world.failure(cut)).toMatchObject({
+      code: 'MILLRACE_LOG_TRUNCATED',
+      place: 't[0]@3',
+    })
+  })
+
   test('stops where the log does not know the epoch that it read, though the offset is inside', async () => {
     const world = new ReaderWorld()
     const log = world.log()

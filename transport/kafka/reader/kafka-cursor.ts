@@ -1,15 +1,9 @@
 /** One partition's side of a Kafka reader: what was fetched of it, and what its next fetch has to know. */
 import type { Timer } from '../../../model/clock.ts'
-import {
-  asOffset,
-  type Offset,
-  type Partition,
-  type PartitionOffset,
-  type Topic,
-} from '../../../model/position.ts'
+import { asOffset, type Offset, type Partition, type Topic } from '../../../model/position.ts'
 import type { LogRecord } from '../../../model/record.ts'
 import { asError } from '../../../model/errors.ts'
-import type { Cursor, FetchedBatch } from '../../transport.ts'
+import type { Cursor, CursorStart, FetchedBatch } from '../../transport.ts'
 import type { PartitionLeader } from '../cluster/metadata-cache.ts'
 import type { RecordSlice, TakeLimits, TakenBatches } from './record-slice.ts'
 import type { ResponseBuffer } from './response-buffers.ts'
@@ -45,7 +39,7 @@ export class KafkaCursor implements Cursor {
   #queuedBytes = 0
   #position: Offset
   #fetchOffset: number
-  #lastEpoch = -1
+  #lastEpoch: number
   #topicId: string | undefined
 
   state: CursorState = 'locating'
@@ -68,12 +62,13 @@ export class KafkaCursor implements Cursor {
   unknownSinceMs: number | undefined
   rest: Timer | undefined
 
-  constructor(at: PartitionOffset, reader: CursorReader) {
+  constructor(at: CursorStart, reader: CursorReader) {
     this.topic = at.topic
     this.partition = at.partition
     this.#reader = reader
     this.#position = at.offset
     this.#fetchOffset = at.offset
+    this.#lastEpoch = at.leaderEpoch ?? -1
   }
 
   /** Empty until metadata has told it. */
@@ -96,7 +91,7 @@ export class KafkaCursor implements Cursor {
     return asOffset(this.#fetchOffset)
   }
 
-  /** Of the last batch fetched; -1 before the first. */
+  /** Of the last batch fetched; before the first what it was opened with, -1 for none. */
   get lastEpoch(): number {
     return this.#lastEpoch
   }

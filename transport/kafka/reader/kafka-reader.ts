@@ -13,7 +13,7 @@ import { asError } from '../../../model/errors.ts'
 import { describePartition, type PartitionOffset } from '../../../model/position.ts'
 import { logClosed } from '../../log-errors.ts'
 import { ReadySignal } from '../../ready-signal.ts'
-import type { Cursor, FoundRecord, Reader, ReaderOptions } from '../../transport.ts'
+import type { Cursor, CursorStart, FoundRecord, Reader, ReaderOptions } from '../../transport.ts'
 import { BrokerFetcher, type FetcherOwner } from './broker-fetcher.ts'
 import type { FetchCluster, FetchLane } from './fetch-cluster.ts'
 import { FETCH_LIMITS, type FetchLimits } from './fetch-limits.ts'
@@ -93,7 +93,7 @@ export class KafkaReader implements Reader, CursorReader, FetcherOwner {
     return this.#bufferedBytes
   }
 
-  open(at: PartitionOffset): Cursor {
+  open(at: CursorStart): Cursor {
     const name = describePartition(at)
     assert(!this.#closing.signal.aborted, 'the reader is closed')
     assert(!this.#cursors.has(name), `${name} has a cursor already`)
