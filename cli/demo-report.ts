@@ -1,6 +1,7 @@
 /** What the demo shows of a video at the end: its shots with their chunks, and whether all is right. */
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../model/make-folder.ts'
 import type { Clip } from '../video/clip.ts'
 import type { JoinedVideo } from '../video/joined-video.ts'
 import type { ReassembledVideo } from '../video/reassemble.ts'
@@ -67,7 +68,7 @@ async function writeShots(
   { video, folder }: DemoReport,
   shots: readonly ListedShot[],
 ): Promise<readonly string[]> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const name = encodeURIComponent(video.videoId)
   const json = join(folder, `${name}.shots.json`)
   const vtt = join(folder, `${name}.vtt`)

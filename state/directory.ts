@@ -17,10 +17,11 @@
  * not. So a folder whose last close was not clean and that was opened under another boot of the
  * kernel is not trusted: its databases are dropped and restored from the changelogs, and said so.
  */
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../model/clock.ts'
 import { isMillraceError, MillraceError } from '../model/errors.ts'
+import { makeFolder } from '../model/make-folder.ts'
 import { tellClosed, type OpenedDatabase, type StateHome } from './home.ts'
 import { openLevelDatabase, type LevelDatabaseOptions } from './level-database.ts'
 import { stateError, stateInUse } from './level-errors.ts'
@@ -53,7 +54,7 @@ const REMOVED = '.removed'
 export async function openStateDirectory(options: StateDirectoryOptions): Promise<StateHome> {
   const folder = join(options.stateDir, options.applicationId, options.unit)
   try {
-    await mkdir(join(folder, TASKS), { recursive: true })
+    await makeFolder(join(folder, TASKS))
     const lock = await lockUnitFolder(folder)
     try {
       return await enter(folder, lock, options)
@@ -102,7 +103,7 @@ async function enter(
   }
   // Dropped before the file says otherwise: a crash in between drops it again.
   if (isTorn) await rm(join(folder, TASKS), { recursive: true, force: true })
-  await mkdir(join(folder, TASKS), { recursive: true })
+  await makeFolder(join(folder, TASKS))
   await finishRemovals(folder)
   await writeUnitFile(folder, unit)
   const dropped = isTorn

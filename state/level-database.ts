@@ -12,9 +12,10 @@
  *
  * Large values lie in files of their own within the same folder: state/blob-database.ts.
  */
-import { access, mkdir, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { access, rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Level } from 'level'
+import { makeFolder } from '../model/make-folder.ts'
 import { openBlobDatabase, type PointerDatabase } from './blob-database.ts'
 import { explained, isMarkedDamaged } from './damage.ts'
 import type { OpenedDatabase } from './home.ts'
@@ -57,10 +58,8 @@ export async function openLevelDatabase(
   options: LevelDatabaseOptions = {},
 ): Promise<OpenedDatabase> {
   try {
-    await mkdir(dirname(folder), { recursive: true })
-    // One folder alone, for a recursive mkdir never returns where the file system answers "no such
-    // folder" instead of "forbidden", and LevelDB's binding makes one.
-    if (!(await exists(folder))) await mkdir(folder).catch(unlessThere)
+    // Else LevelDB's binding makes it, by a recursive mkdir.
+    await makeFolder(folder)
     if (isMarkedDamaged(folder)) return await replace(folder, options)
     try {
       return { database: await open(folder, options) }
@@ -74,10 +73,6 @@ export async function openLevelDatabase(
 }
 
 /** Who opens at the same time may have made the folder; the lock tells the two apart. */
-function unlessThere(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error
-}
-
 async function replace(folder: string, options: LevelDatabaseOptions): Promise<OpenedDatabase> {
   let n = 1
   while (await exists(`${folder}.corrupt-${n}`)) n++

@@ -48,6 +48,17 @@ describe('run', () => {
     expect(await countedKeys(folder.path)).toEqual(['a', 'a', 'b', 'c'])
   })
 
+  test.runIf(process.platform === 'linux').each([
+    ['--state', ['--embedded', 'data', '--state', '/proc/millrace'], 'MILLRACE_STATE_UNWRITABLE'],
+    ['--embedded', ['--embedded', '/proc/millrace'], 'MILLRACE_LOG_'],
+  ])('says at once that the folder of %s cannot be made', async (_, options, code) => {
+    await using folder = await folderWith({ 'words.ts': WORDS })
+    const ended = await millrace(['run', 'words.ts', ...options, '--create-topics'], folder.path)
+    expect(ended.code).not.toBe(0)
+    expect(ended.stderr).toContain(code)
+    expect(ended.stderr).toContain('/proc/millrace')
+  })
+
   test.each(['SIGTERM', 'SIGINT'] as const)('commits and ends well at %s', async (signal) => {
     await using folder = await folderWith({ 'words.ts': WORDS })
     await send(join(folder.path, 'data'), ['a', 'b'])

@@ -2,9 +2,10 @@
  * The folder of an embedded log: what marks it, and who holds it. A folder that is neither empty nor
  * marked is never written into, because it is somebody else's.
  */
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asError } from '../../model/errors.ts'
+import { makeFolder } from '../../model/make-folder.ts'
 import { TransportError } from '../errors.ts'
 
 /**
@@ -30,7 +31,7 @@ export interface LogFolder {
 /** Makes or checks the folder. Writes nothing into a folder that is not empty and not a log. */
 export async function prepareFolder(path: string): Promise<LogFolder> {
   try {
-    await mkdir(path, { recursive: true })
+    await makeFolder(path)
     const names = await readdir(path)
     if (names.includes(MARK)) {
       const version = checkMark(await readFile(join(path, MARK), 'utf8'), path)
@@ -38,7 +39,7 @@ export async function prepareFolder(path: string): Promise<LogFolder> {
     } else if (names.some((name) => !name.startsWith(MARK_DRAFT))) throw foreign(path)
     else await mark(path)
     const folder = { path, index: join(path, 'index'), topics: join(path, 'topics') }
-    await mkdir(folder.topics, { recursive: true })
+    await makeFolder(folder.topics)
     return folder
   } catch (error) {
     throw error instanceof TransportError ? error : unusable(path, error)
