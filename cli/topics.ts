@@ -1,7 +1,10 @@
 /** `millrace topics`: what a pipeline needs of its log, what is there, and how to get from one to the other. */
+import { isMillraceError } from '../model/errors.ts'
+import type { Topic } from '../model/position.ts'
 import { applicationNameOf } from '../runtime/application-name.ts'
-import { deadLetterTopicOf } from '../runtime/dead-letter.ts'
+import { deadLetterTopicOf, type DeadLetterChoice } from '../runtime/dead-letter.ts'
 import { forApplication } from '../topology/application.ts'
+import type { Topology } from '../topology/graph.ts'
 import { BROKER_SETTINGS, brokerAdvice, usualLimit, type BrokerAdvice } from './broker-advice.ts'
 import { defineCommand } from './command.ts'
 import { createMissingTopics, LARGEST_RECORD, limitOf } from './create-topics.ts'
@@ -53,9 +56,7 @@ export const topicsCommand = defineCommand({
     const pipeline = await loadPipeline(path)
     const application = applicationNameOf(pipeline, options.application)
     const topology = forApplication(pipeline, application)
-    const letters = options['dead-letters']
-    const deadLetterTopic =
-      letters && deadLetterTopicOf(topology, { application, deadLetterTopic: letters })
+    const letters = lettersOf(topology, { application, deadLetterTopic: options['dead-letters'] })
     const { replication } = options
     await using log = await openLog(place, {
       clock,
@@ -64,13 +65,14 @@ export const topicsCommand = defineCommand({
       replication,
     })
     const settings = (await log.cluster?.brokerSettings(BROKER_SETTINGS)) ?? []
-    const plan = await planTopics(topology, log.transport, {
+    const planned = await planTopics(topology, log.transport, {
       application,
       partitions: options.partitions,
       recordBytes: options.chunk,
-      deadLetterTopic,
+      deadLetterTopic: letters.topic,
       usualLimit: usualLimit(settings),
     })
+    const plan = { ...planned, misfits: [...planned.misfits, ...letters.misfits] }
     const style = styleOf(log, replication)
     const states = plan.topics.map((topic) => stateOf(topic, options.partitions))
     const brokers = style === undefined ? [] : brokerAdvice(settings, largestOf(plan), style)
@@ -86,6 +88,20 @@ export const topicsCommand = defineCommand({
     return isWrong ? EXIT.checkFailed : EXIT.done
   },
 })
+
+/** Where dead letters go, or what is missing for that: a run is refused then. */
+function lettersOf(
+  topology: Topology,
+  choice: DeadLetterChoice,
+): { readonly topic: Topic | undefined; readonly misfits: readonly string[] } {
+  try {
+    return { topic: deadLetterTopicOf(topology, choice), misfits: [] }
+  } catch (error) {
+    if (!isMillraceError(error, 'MILLRACE_NO_DEAD_LETTER_TOPIC')) throw error
+    const says = `${error.place}: it sends records to the dead-letter topic, and none is named: give --dead-letters NAME, here and to \`millrace run\``
+    return { topic: undefined, misfits: [says] }
+  }
+}
 
 interface TopicState {
   readonly topic: PlannedTopic

@@ -98,6 +98,27 @@ export default topology('copy', ({ stream }) => {
     ])
   })
 
+  test('asks for the topic of dead letters that a run of the pipeline needs', async () => {
+    const pipeline = join(import.meta.dirname, '../../examples/2-ask-a-service.pipeline.ts')
+    await using folder = await folderWith()
+    const place = [pipeline, '--embedded', 'data']
+    const shown = await millrace(['topics', ...place, '--create'], folder.path)
+    expect(shown.code).toBe(7)
+    expect(shown.stdout).toContain(
+      'differs  price: it sends records to the dead-letter topic, and none is named: give --dead-letters NAME, here and to `millrace run`\n',
+    )
+    const refused = await millrace(['run', ...place, '--until-caught-up'], folder.path)
+    expect(refused).toMatchObject({ code: 3 })
+    expect(refused.stderr).toContain('name the topic with --dead-letters NAME.')
+    const letters = ['--dead-letters', 'failed']
+    const named = await millrace(['topics', ...place, '--create', ...letters], folder.path)
+    expect(named).toMatchObject({ code: 0 })
+    expect(named.stdout).toMatch(/^missing +failed +dead letters/m)
+    expect(named.stdout).toContain('made failed\n')
+    const run = ['run', ...place, ...letters, '--until-caught-up']
+    expect(await millrace(run, folder.path)).toMatchObject({ code: 0 })
+  })
+
   test('makes no log where it may make nothing', async () => {
     await using folder = await folderWith({ 'words.ts': WORDS })
     const { code, stderr } = await millrace(TOPICS, folder.path)
