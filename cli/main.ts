@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Clock } from '../model/clock.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Command } from './command.ts'
+import { environmentNotes } from './environment-slips.ts'
 import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts'
 import { describeFailure, rootFailure } from './failure.ts'
 import { commandHelp, programHelp } from './help.ts'
@@ -120,6 +121,8 @@ async function run(
   const start = command.prepare(args)
   const output = openOutput({ stdout, stderr, clock, json: args.includes('--json') })
   try {
+    const { options } = command.declaration
+    for (const note of environmentNotes(process.env, { options, args })) output.note(note)
     return (await start({ output, clock, signal: interruption.signal })) ?? EXIT.done
   } catch (error) {
     // Being stopped is how an endless command ends.
