@@ -7,7 +7,7 @@
 import type { GroupAssignment, StaticAssignment } from '../runtime/assignment.ts'
 import { variablesOf, type Environment } from './environment.ts'
 import { given } from './given.ts'
-import { count, flag, optional, text, units, type ValueKind } from './options.ts'
+import { count, flag, name, optional, units, type ValueKind } from './options.ts'
 import { usageError } from './usage-error.ts'
 
 /** `--partition`: numbers, or the word for the number in the host's name. */
@@ -27,7 +27,8 @@ export const shareOptions = {
   ),
   of: optional(count, 'of how many shares; otherwise one for each partition'),
   group: flag('share the work with the other processes that run the pipeline so'),
-  instance: optional(text, 'with --group: a name under which a restart keeps its share'),
+  // Kafka takes for it what it takes for a topic's name (group.instance.id).
+  instance: optional(name, 'with --group: a name under which a restart keeps its share'),
   standbys: optional(count, "with --group: copies of each task's state on other processes"),
 }
 

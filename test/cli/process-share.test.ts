@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { assignmentOf, type ShareOptions } from '../../cli/process-share.ts'
+import { runCommand } from '../../cli/run.ts'
 
 const NOTHING: ShareOptions = {
   partition: undefined,
@@ -60,5 +61,17 @@ describe('the share of a process', () => {
     expect(shareOf({ group: true, standbys: 1 })).toEqual({ kind: 'group', standbys: 1 })
     expect(() => shareOf({ group: true, partition: 'host' })).toThrow('leave --partition')
     expect(() => shareOf({ standbys: 1 })).toThrow('--instance and --standbys need --group')
+  })
+  test.each(['a b', '.', '..', 'pod/0', '', 'x'.repeat(250)])(
+    'has no instance name that Kafka refuses: %j',
+    (name) => {
+      const args = ['p.ts', '--embedded', 'data', '--group', '--instance', name]
+      expect(() => runCommand.prepare(args)).toThrow('--instance takes a name of 1 to 249 letters')
+    },
+  )
+
+  test('has an instance name such as hosts have', () => {
+    const args = ['p.ts', '--embedded', 'data', '--group', '--instance', 'pod-0.videos_a']
+    expect(() => runCommand.prepare(args)).not.toThrow()
   })
 })
