@@ -11,6 +11,8 @@ import { text, topology } from 'millrace'
 
 export default topology('count-words', ({ stream }) => {
   stream('lines', { key: text, value: text })
+    // A line may be a tombstone: a record without a value, which has no words.
+    .filter(({ value }) => value !== null)
     .flatMapValues((value) => value.split(/\s+/).filter((word) => word !== ''), { value: text })
     .groupBy(({ value }) => value, { key: text })
     .count({ store: 'counts' })

@@ -39,6 +39,7 @@ describe('the examples', async () => {
     await lines.pipe('b', '  or not\tto be ')
     await lines.pipe(null, 'to')
     await lines.pipe('c', '')
+    await lines.pipe('d', null)
     expect(new Map(await counts.readKeyValues())).toEqual(
       new Map([
         ['to', 3n],
