@@ -4,9 +4,11 @@
  * record loop (runtime/unit-loop.ts) and the keeper of its tasks (runtime/task-keeper.ts) run side by
  * side; the failure of one ends the other.
  */
+import { sleep } from '../model/clock.ts'
 import { eitherSignal } from '../model/either-signal.ts'
-import { asError } from '../model/errors.ts'
+import { asError, isMillraceError } from '../model/errors.ts'
 import type { StateHome } from '../state/home.ts'
+import { TransportError } from '../transport/errors.ts'
 import type { Producer, Reader } from '../transport/transport.ts'
 import { describeTask } from './assignment.ts'
 import { AT_LEAST_ONCE, EXACTLY_ONCE } from './commit.ts'
@@ -25,6 +27,9 @@ import { startsOf, UnitLoop } from './unit-loop.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
 import { untilAborted } from '../model/until-aborted.ts'
 import { Wakeup } from './wakeup.ts'
+
+/** Heartbeats within which whoever was fenced hears from the group whether it is out. */
+const HEARTBEATS = 2
 
 /** What a life is made of. */
 export interface UnitLifeParts extends Omit<
@@ -95,7 +100,9 @@ export class UnitLife implements ShareHolder {
         ended.abort(new Error('the unit has stopped'))
         await untilAborted(Promise.all(beside), cancel)
       })
-      await loop.run(stop, leaving.signal)
+      await loop.run(stop, leaving.signal).catch(async (error: unknown) => {
+        throw await this.#reasonOf(asError(error), stop)
+      })
     } finally {
       share.release()
       this.#keeper?.answer()
@@ -128,6 +135,19 @@ export class UnitLife implements ShareHolder {
 
   failed(error: Error): void {
     this.#loop?.breakOff(error)
+  }
+
+  /**
+   * Why the loop ended. Whoever is taken for dead may be fenced by its heir before it hears from the
+   * group that it is out: then that is the reason, and the life after this one begins with a new share.
+   */
+  async #reasonOf(error: Error, stop: AbortSignal): Promise<Error> {
+    const { mode, services } = this.#parts
+    if (mode !== 'group' || !isFenced(error)) return error
+    using either = eitherSignal(stop, this.#lost.signal)
+    const { clock, limits } = services
+    await sleep(clock, HEARTBEATS * limits.heartbeatIntervalMs, either.signal).catch(() => {})
+    return this.#lost.signal.aborted ? asError(this.#lost.signal.reason) : error
   }
 
   #open(resources: AsyncDisposableStack): {
@@ -269,4 +289,10 @@ export class UnitLife implements ShareHolder {
       onNotice: (message) => onEvent({ kind: 'notice', message }),
     })
   }
+}
+
+/** Whether somebody else writes, or commits, in this process's place. */
+function isFenced(error: Error): boolean {
+  const isProducer = error instanceof TransportError && error.kind === 'fenced'
+  return isProducer || isMillraceError(error, 'MILLRACE_GROUP_FENCED')
 }

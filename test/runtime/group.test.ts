@@ -193,6 +193,50 @@ describe('a group of processes', () => {
   })
 })
 
+describe('a process that was taken for dead', () => {
+  test('says that the group has put it out, and not that it was fenced, though its heir came first', async () => {
+    let isSilent = false
+    const decide: Faults['decide'] = ({ kind, connection }) =>
+      isSilent && connection === 'life-1' && kind === 'heartbeat'
+        ? { outcome: 'refused' }
+        : undefined
+    const bench = new MemoryBench({ decide })
+    await bench.createTopics(['in', 'out'], PARTITIONS)
+    const group = new Group(bench)
+    const away = await group.join('machine-0')
+    await group.join('machine-1')
+    await group.produce()
+    await group.counted()
+    isSilent = true
+    await bench.until(() => group.shares()[1]?.length === PARTITIONS)
+    await group.produce()
+    // Its commit is refused before the group answers it again.
+    await bench.pass(200)
+    isSilent = false
+    await bench.until(() => group.shares().every(({ length }) => length === PARTITIONS / 2))
+    await group.produce()
+    await group.counted()
+    const restarts = away.events.filter((event) => event.kind === 'restarting')
+    expect(restarts.map(({ error }) => codeOf(error))).toEqual(['MILLRACE_GROUP_LOST'])
+    await group.close()
+  })
+
+  test('starts over as fenced where the group still has it', async () => {
+    const group = await Group.of(1)
+    const [life] = group.lives
+    await group.produce()
+    await group.counted()
+    const transactionalId = `app-${[...group.bench.disks.keys()].join()}`
+    await using other = group.bench.log.openProducer({ transactionalId })
+    await group.bench.settle(other.init())
+    await group.produce()
+    await group.counted()
+    const restarts = life?.events.filter((event) => event.kind === 'restarting') ?? []
+    expect(restarts.map(({ error }) => codeOf(error))).toEqual(['MILLRACE_PRODUCER_FENCED'])
+    await group.close()
+  })
+})
+
 describe('two processes of a group under one instance id', () => {
   const instance: GroupAssignment = { kind: 'group', instanceId: 'a' }
 
