@@ -22,6 +22,11 @@ export function brokerUnreachable(at: Address, why: string, cause?: unknown): Tr
   })
 }
 
+/** No authenticated connection to a broker in the time that there was. */
+export function noConnection(at: Address, elapsedMs: number): TransportError {
+  return brokerUnreachable(at, `no connection within ${Math.round(elapsedMs)} ms`)
+}
+
 /** None of the addresses that are known leads to the cluster. */
 export function clusterUnreachable(tried: readonly Error[]): TransportError {
   const reasons = tried.map(({ message }) => message.replace(/ Check that .*$/, ''))
@@ -45,6 +50,14 @@ export function requestTimedOut(at: Address, api: string, deadlineMs: number): T
   return new TransportError('MILLRACE_KAFKA_TIMED_OUT', 'retriable', {
     message: `Broker ${place} did not answer ${api} within ${deadlineMs} ms. It is tried again; if this goes on, look at the broker's load and at the way to it.`,
     place,
+  })
+}
+
+/** No broker has answered a question for any of them in the time that there was. */
+export function noAnswer(api: string, deadlineMs: number): TransportError {
+  return new TransportError('MILLRACE_KAFKA_TIMED_OUT', 'retriable', {
+    message: `No broker of the cluster has answered ${api} within ${Math.round(deadlineMs)} ms. It is tried again; if this goes on, look at the brokers' load and at the way to them.`,
+    place: 'any broker',
   })
 }
 

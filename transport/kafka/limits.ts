@@ -6,6 +6,8 @@ import { TransportError } from '../errors.ts'
 export interface KafkaLimits {
   /** From the first packet to an authenticated connection, TLS and SASL included. */
   readonly connectDeadlineMs: number
+  /** How long an address has before another is tried beside it, where any broker will do. */
+  readonly nextAddressAfterMs: number
   /** How long opening a log waits for a first broker. */
   readonly openDeadlineMs: number
   /** From a request to its answer, where the caller names no other. What it passes ends the connection. */
@@ -34,6 +36,7 @@ export interface KafkaLimits {
 /** What holds where nothing else is said. */
 export const KAFKA_LIMITS: KafkaLimits = {
   connectDeadlineMs: 10_000,
+  nextAddressAfterMs: 1_000,
   openDeadlineMs: 15_000,
   requestDeadlineMs: 30_000,
   questionDeadlineMs: 5_000,

@@ -11,6 +11,7 @@ import { OFFSET_FETCH } from './api/offset-fetch.ts'
 import { PRODUCE } from './api/produce.ts'
 import { TXN_OFFSET_COMMIT } from './api/txn-offset-commit.ts'
 import type { BrokerAbilities } from './cluster/broker-abilities.ts'
+import { timeLeftMs } from './cluster/within-deadline.ts'
 import { clusterOf } from './options/cluster-of.ts'
 import type { KafkaOptions } from './options/kafka-options.ts'
 import { KafkaTransport } from './kafka-transport.ts'
@@ -28,10 +29,11 @@ export async function openKafka(options: KafkaOptions): Promise<Transport> {
   const { signal } = options
   const cluster = clusterOf(options)
   try {
-    const { openDeadlineMs } = cluster.limits
-    assertAble(await cluster.abilities({ deadlineMs: openDeadlineMs, signal }))
+    const { clock, limits } = cluster
+    const end = clock.monotonic() + limits.openDeadlineMs
+    assertAble(await cluster.abilities({ deadlineMs: limits.openDeadlineMs, signal }))
     // A listener that wants SASL lets only the first question pass: another one tells at once.
-    await cluster.metadata.refresh([], { deadlineMs: openDeadlineMs, signal })
+    await cluster.metadata.refresh([], { deadlineMs: timeLeftMs(clock, end), signal })
   } catch (error) {
     await cluster[Symbol.asyncDispose]()
     throw error

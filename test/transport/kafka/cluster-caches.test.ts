@@ -7,6 +7,7 @@ import { KAFKA_LIMITS } from '../../../transport/kafka/limits.ts'
 import {
   MetadataCache,
   type AskAnyBroker,
+  type CallOptions,
 } from '../../../transport/kafka/cluster/metadata-cache.ts'
 
 const topic = asTopic('t')
@@ -121,5 +122,30 @@ describe('metadata', () => {
     await expect(one).rejects.toThrow('enough')
     expect((await two).node).toBe(1)
     expect(asked()).toBe(1)
+  })
+
+  test('ends each wait at its own deadline, and the question with the last of them', async () => {
+    const clock = new SimulatedClock(1)
+    const ends: AbortSignal[] = []
+    const ask = (_: unknown, { signal }: CallOptions): Promise<never> => {
+      if (signal !== undefined) ends.push(signal)
+      return new Promise(() => {})
+    }
+    const cache = new MetadataCache(ask, { clock, limits: KAFKA_LIMITS })
+    const late: [number, unknown][] = []
+    for (const deadlineMs of [900, 300]) {
+      const note = (error: unknown): void => void late.push([clock.monotonic(), error])
+      cache.refresh([], { deadlineMs }).catch(note)
+    }
+    const timedOut = { code: 'MILLRACE_KAFKA_TIMED_OUT', kind: 'retriable' }
+    await clock.runUntil(() => late.length === 1, KAFKA_LIMITS.callDeadlineMs)
+    expect(late).toMatchObject([[300, timedOut]])
+    expect(ends.map(({ aborted }) => aborted)).toEqual([false])
+    await clock.runUntil(() => late.length === 2, KAFKA_LIMITS.callDeadlineMs)
+    expect(late).toMatchObject([
+      [300, timedOut],
+      [900, timedOut],
+    ])
+    expect(ends.map(({ aborted }) => aborted)).toEqual([true])
   })
 })

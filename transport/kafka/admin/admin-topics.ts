@@ -8,6 +8,7 @@ import { DELETE_TOPICS } from '../api/delete-topics.ts'
 import { DESCRIBE_CONFIGS } from '../api/describe-configs.ts'
 import { METADATA, type TopicMetadata } from '../api/metadata.ts'
 import type { KafkaCluster } from '../cluster/cluster.ts'
+import { timeLeftMs } from '../cluster/within-deadline.ts'
 import { CODE, refused } from '../error-codes.ts'
 import { isRetriable, retryDelayMs, withPatience } from '../limits.ts'
 
@@ -43,9 +44,10 @@ export async function createTopic(
   const timeoutMs = cluster.limits.requestDeadlineMs / 2
   const request = { topics, timeoutMs, validateOnly: false }
   let mayBeOurs = false
-  await patiently(cluster, async () => {
+  await patiently(cluster, async (deadlineMs) => {
     try {
-      const { topics: answers } = await cluster.askAnyOnce([CREATE_TOPICS, request])
+      const question = [CREATE_TOPICS, request] as const
+      const { topics: answers } = await cluster.askAnyOnce(question, { deadlineMs })
       const { errorCode = CODE.none, errorMessage } = answers[0] ?? {}
       if (errorCode === CODE.none) return
       // An earlier try, whose answer was lost, may have created it.
@@ -68,10 +70,10 @@ export async function deleteTopics(cluster: KafkaCluster, names: readonly Topic[
   const timeoutMs = cluster.limits.requestDeadlineMs / 2
   const left = new Set(names)
   let mayBeOurs = false
-  await patiently(cluster, async () => {
+  await patiently(cluster, async (deadlineMs) => {
     try {
       const request = { topics: [...left], timeoutMs }
-      const { topics } = await cluster.askAnyOnce([DELETE_TOPICS, request])
+      const { topics } = await cluster.askAnyOnce([DELETE_TOPICS, request], { deadlineMs })
       for (const { topic, errorCode, errorMessage } of topics) {
         const isGone = errorCode === CODE.unknownTopicOrPartition
         if (isGone && !mayBeOurs) {
@@ -134,11 +136,11 @@ async function spread(
 ): Promise<void> {
   const { clock, limits } = cluster
   const end = clock.monotonic() + limits.topicSpreadDeadlineMs
-  await cluster.metadata.refresh([])
+  await cluster.metadata.refresh([], { deadlineMs: limits.topicSpreadDeadlineMs })
   const ask = async (node: number): Promise<void> => {
     for (let retry = 0; clock.monotonic() < end; retry += 1) {
       const answer = await cluster
-        .ask(node, [METADATA, { topics: [topic] }], { deadlineMs: limits.topicSpreadDeadlineMs })
+        .ask(node, [METADATA, { topics: [topic] }], { deadlineMs: timeLeftMs(clock, end) })
         .catch(() => undefined)
       if (answer === undefined) return
       const found = answer.topics.find((one) => one.topic === topic)
@@ -154,7 +156,10 @@ function hasLeaders({ errorCode, partitions }: TopicMetadata): boolean {
   return errorCode === CODE.none && partitions.every(({ leader }) => leader >= 0)
 }
 
-async function patiently<T>(cluster: KafkaCluster, attempt: () => Promise<T>): Promise<T> {
+async function patiently<T>(
+  cluster: KafkaCluster,
+  attempt: (leftMs: number) => Promise<T>,
+): Promise<T> {
   const { clock, limits } = cluster
   return await withPatience({ clock, limits, deadlineMs: limits.callDeadlineMs }, attempt)
 }

@@ -19,7 +19,7 @@ import { connectionProblem } from './connection-problem.ts'
 import { CODE } from '../error-codes.ts'
 import {
   badResponse,
-  brokerUnreachable,
+  noConnection,
   requestTimedOut,
   tlsFailed,
   unsupportedVersion,
@@ -121,9 +121,7 @@ export class BrokerConnection {
     const connection = new BrokerConnection(address, setting)
     const { connectDeadlineMs } = setting.limits
     const timer = setting.clock.timer(connectDeadlineMs, () =>
-      connection.destroy(
-        brokerUnreachable(address, `no connection within ${connectDeadlineMs} ms`),
-      ),
+      connection.destroy(noConnection(address, connectDeadlineMs)),
     )
     const onAbort = (): void => connection.destroy(asError(signal?.reason))
     signal?.addEventListener('abort', onAbort, { once: true })

@@ -9,6 +9,7 @@ import type { KafkaCluster } from './cluster.ts'
 import { CODE, errorKind, refused } from '../error-codes.ts'
 import { isRetriable, withPatience } from '../limits.ts'
 import type { CallOptions, PartitionLeader } from './metadata-cache.ts'
+import { timeLeftMs } from './within-deadline.ts'
 
 /** What a partition's leader answers. */
 export interface LeaderAnswer {
@@ -41,9 +42,12 @@ export async function askLeaders<T extends TopicPartition, Q, A extends LeaderAn
   // Brokers refuse a request that names a partition twice.
   const each = [...new Map(asked.map((of) => [describePartition(of), of])).values()]
   const answers = new Map<string, A>()
+  const end = clock.monotonic() + deadlineMs
   const ask = async (node: number, those: readonly Led<T>[]): Promise<void> => {
     try {
-      const { partitions } = await cluster.ask(node, [api, request(those)], { signal })
+      const ownMs = Math.min(timeLeftMs(clock, end), limits.requestDeadlineMs)
+      const question = [api, request(those)] as const
+      const { partitions } = await cluster.ask(node, question, { deadlineMs: ownMs, signal })
       for (const answer of partitions) answers.set(describePartition(answer), answer)
     } catch (error) {
       if (isRetriable(error)) for (const { of } of those) cluster.metadata.invalidate(of)

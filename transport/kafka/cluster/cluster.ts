@@ -3,13 +3,14 @@
  * and what its brokers can do. Producer, readers, memberships and admin stand on this.
  */
 import { sleep, type Clock } from '../../../model/clock.ts'
-import { asError } from '../../../model/errors.ts'
+import type { TransportError } from '../../errors.ts'
 import type { BrokerAbilities } from './broker-abilities.ts'
 import type { BrokerConnection, RequestOptions } from './broker-connection.ts'
 import type { Api } from '../api/api.ts'
+import { BrokerSearch, type SearchOptions } from './broker-search.ts'
 import { CoordinatorCache, type Coordinated } from './coordinator-cache.ts'
 import { CODE } from '../error-codes.ts'
-import { clusterUnreachable, describeAddress, type Address } from '../kafka-errors.ts'
+import { describeAddress, type Address } from '../kafka-errors.ts'
 import { Lane } from './lane.ts'
 import {
   isRetriable,
@@ -20,6 +21,7 @@ import {
 } from '../limits.ts'
 import { MetadataCache, type AskAnyBroker, type CallOptions } from './metadata-cache.ts'
 import type { KafkaSasl, KafkaTls } from '../options/security.ts'
+import { timeLeftMs } from './within-deadline.ts'
 
 /** How a cluster is reached. */
 export interface ClusterOptions {
@@ -31,6 +33,13 @@ export interface ClusterOptions {
   readonly limits?: Partial<KafkaLimits>
   readonly clock: Clock
 }
+
+/** How whichever broker is asked. */
+export type AnyOptions = CallOptions &
+  Pick<RequestOptions, 'version'> & {
+    /** How long one broker may take over its answer. */
+    readonly tryMs?: number
+  }
 
 /** Version 1: partitions are added by request. Version 2: brokers do that, and every transaction has an epoch of its own. */
 export type TransactionVersion = 1 | 2
@@ -45,8 +54,9 @@ export class KafkaCluster implements AsyncDisposable {
   readonly #lanes = new Set<Lane>()
   /** For questions about the cluster, and for Admin. */
   readonly #control: Lane
-  /** The address that last gave no answer: a broker that is halted takes connections and says nothing, so it is tried last. */
-  #silent: string | undefined
+  readonly #search: BrokerSearch
+  /** What kept the last answer of whichever broker away; undefined where it came. */
+  #problem: TransportError | undefined
 
   constructor(options: ClusterOptions) {
     this.#options = options
@@ -58,6 +68,8 @@ export class KafkaCluster implements AsyncDisposable {
     this.metadata = new MetadataCache(ask, this)
     this.coordinators = new CoordinatorCache(ask, this)
     this.#control = this.openLane('control')
+    const candidates = this.#candidates.bind(this)
+    this.#search = new BrokerSearch({ ...this.#patience, lane: this.#control, candidates })
   }
 
   /** Connections for one purpose and one owner, who closes them; the cluster does at its own end. */
@@ -76,29 +88,39 @@ export class KafkaCluster implements AsyncDisposable {
     await lane[Symbol.asyncDispose]()
   }
 
+  /** What keeps an answer of whichever broker away just now, as far as that is known. */
+  get trouble(): TransportError | undefined {
+    return this.#search.trouble ?? this.#problem
+  }
+
   /** Asks whichever broker answers, on the control lane, and tries others until the deadline. Rejects with the last error. */
-  async askAny<Q, R>(
-    question: readonly [Api<Q, R>, Q],
-    options: CallOptions & Pick<RequestOptions, 'version'> & { readonly tryMs?: number } = {},
-  ): Promise<R> {
-    const { deadlineMs = this.limits.callDeadlineMs, signal, tryMs = deadlineMs } = options
+  async askAny<Q, R>(question: readonly [Api<Q, R>, Q], options: AnyOptions = {}): Promise<R> {
+    const { deadlineMs = this.limits.callDeadlineMs, signal } = options
     return await withPatience({ ...this.#patience, deadlineMs, signal }, (leftMs) =>
-      this.askAnyOnce(question, { ...options, deadlineMs: Math.min(leftMs, tryMs) }),
+      this.askAnyOnce(question, { ...options, deadlineMs: leftMs }),
     )
   }
 
-  /** As `askAny`, for requests that may not be sent twice. */
+  /** As `askAny`, for requests that may not be sent twice. The deadline, `limits.requestDeadlineMs` by default, is for connecting too. */
   async askAnyOnce<Q, R>(
     [api, request]: readonly [Api<Q, R>, Q],
-    options: CallOptions & Pick<RequestOptions, 'version'> = {},
+    options: AnyOptions = {},
   ): Promise<R> {
-    const connection = await this.#anyConnection(options.signal)
     const { requestDeadlineMs } = this.limits
-    const deadlineMs = Math.min(options.deadlineMs ?? requestDeadlineMs, requestDeadlineMs)
+    const { deadlineMs = requestDeadlineMs, tryMs = requestDeadlineMs, signal } = options
+    const end = this.clock.monotonic() + deadlineMs
     try {
-      return await connection.request(api, request, { ...options, deadlineMs })
+      const connection = await this.#anyConnection({ deadlineMs, signal })
+      const leftMs = Math.min(timeLeftMs(this.clock, end), tryMs, requestDeadlineMs)
+      const asked = connection.request(api, request, { ...options, deadlineMs: leftMs })
+      const answer = await asked.catch((error: unknown) => {
+        if (isRetriable(error)) this.#search.failed(connection.address, error)
+        throw error
+      })
+      this.#problem = undefined
+      return answer
     } catch (error) {
-      if (isRetriable(error)) this.#silent = describeAddress(connection.address)
+      if (isRetriable(error)) this.#problem = error
       throw error
     }
   }
@@ -131,7 +153,7 @@ export class KafkaCluster implements AsyncDisposable {
     const attempt = async (leftMs: number): Promise<R> => {
       const node = await this.coordinators.find(what, { deadlineMs: leftMs, signal })
       try {
-        const own = Math.min(leftMs, this.limits.requestDeadlineMs)
+        const own = Math.min(timeLeftMs(this.clock, end), this.limits.requestDeadlineMs)
         return await lane.request(node, question, { ...options, deadlineMs: own })
       } catch (error) {
         if (isRetriable(error)) this.coordinators.forget(what)
@@ -154,8 +176,8 @@ export class KafkaCluster implements AsyncDisposable {
   /** What some broker can do: versions differ between brokers while a cluster is being upgraded. */
   async abilities(options: CallOptions = {}): Promise<BrokerAbilities> {
     const { deadlineMs = this.limits.callDeadlineMs, signal } = options
-    const connection = await withPatience({ ...this.#patience, deadlineMs, signal }, () =>
-      this.#anyConnection(signal),
+    const connection = await withPatience({ ...this.#patience, deadlineMs, signal }, (leftMs) =>
+      this.#anyConnection({ deadlineMs: leftMs, signal }),
     )
     return connection.abilities
   }
@@ -177,22 +199,8 @@ export class KafkaCluster implements AsyncDisposable {
   }
 
   /** An open connection, or the first that opens: to a broker of the last metadata, else to one that was named. */
-  async #anyConnection(signal: AbortSignal | undefined): Promise<BrokerConnection> {
-    const open = await this.#control.anyOpen()
-    if (open !== undefined) return open
-    const failures: Error[] = []
-    for (const address of this.#candidates()) {
-      try {
-        return await this.#control.connectTo(address, signal)
-      } catch (error) {
-        // Another broker would say the same about certificates and passwords.
-        if (!isRetriable(error)) throw error
-        failures.push(asError(error))
-        this.#silent = describeAddress(address)
-      }
-    }
-    const [only] = failures
-    throw failures.length === 1 && only !== undefined ? only : clusterUnreachable(failures)
+  async #anyConnection(options: SearchOptions): Promise<BrokerConnection> {
+    return this.#control.anyOpen ?? (await this.#search.find(options))
   }
 
   /** Each address once, known brokers before named ones, each kind in random order: not everybody asks the same broker. */
@@ -200,16 +208,13 @@ export class KafkaCluster implements AsyncDisposable {
     const known = shuffled(this.clock, this.metadata.brokers)
     const named = shuffled(this.clock, this.#options.brokers)
     const all = [...known, ...named].map(({ host, port }) => ({ host, port }))
-    const once = new Map(all.map((address) => [describeAddress(address), address]))
-    const silent = this.#silent === undefined ? undefined : once.get(this.#silent)
-    if (silent === undefined) return [...once.values()]
-    return [...[...once.values()].filter((address) => address !== silent), silent]
+    return [...new Map(all.map((address) => [describeAddress(address), address])).values()]
   }
 
-  async #addressOf(node: number, signal?: AbortSignal): Promise<Address | undefined> {
+  async #addressOf(node: number, options: CallOptions): Promise<Address | undefined> {
     const known = this.metadata.broker(node)
     if (known !== undefined) return known
-    await this.metadata.refresh([], { signal })
+    await this.metadata.refresh([], options)
     return this.metadata.broker(node)
   }
 }

@@ -1,11 +1,11 @@
 /** Which broker keeps a group, or a transactional id: asked for once, and again when it says it is not the one. */
-import { untilAborted } from '../../../model/until-aborted.ts'
 import type { TransportError } from '../../errors.ts'
 import { FIND_COORDINATOR, type CoordinatorKind } from '../api/find-coordinator.ts'
 import { CODE, refused } from '../error-codes.ts'
-import { withPatience, type KafkaLimits } from '../limits.ts'
-import type { AskAnyBroker, CallOptions } from './metadata-cache.ts'
-import type { Clock } from '../../../model/clock.ts'
+import { withPatience } from '../limits.ts'
+import type { AskAnyBroker, CacheSetting, CallOptions } from './metadata-cache.ts'
+import { SharedWork } from './shared-work.ts'
+import { withinDeadline } from './within-deadline.ts'
 
 /** What is coordinated, and under which name. */
 export interface Coordinated {
@@ -17,17 +17,12 @@ export interface Coordinated {
 /** The cache of one cluster. */
 export class CoordinatorCache {
   readonly #ask: AskAnyBroker
-  readonly #clock: Clock
-  readonly #limits: KafkaLimits
-  readonly #found = new Map<string, Promise<number>>()
+  readonly #setting: CacheSetting
+  readonly #found = new Map<string, SharedWork<number>>()
 
-  constructor(
-    ask: AskAnyBroker,
-    { clock, limits }: { readonly clock: Clock; readonly limits: KafkaLimits },
-  ) {
+  constructor(ask: AskAnyBroker, setting: CacheSetting) {
     this.#ask = ask
-    this.#clock = clock
-    this.#limits = limits
+    this.#setting = setting
   }
 
   /**
@@ -35,15 +30,12 @@ export class CoordinatorCache {
    * while. Rejects with what kept the answer away, MILLRACE_KAFKA_NOT_AUTHORIZED among it.
    */
   async find(what: Coordinated, options: CallOptions = {}): Promise<number> {
-    const { deadlineMs = this.#limits.callDeadlineMs, signal } = options
+    const { clock, limits } = this.#setting
+    const { deadlineMs = limits.callDeadlineMs, signal } = options
     signal?.throwIfAborted()
-    const late = Promise.withResolvers<never>()
-    const timer = this.#clock.timer(deadlineMs, () => late.reject(notNamed(what)))
-    try {
-      return await untilAborted(Promise.race([this.#answer(what), late.promise]), signal)
-    } finally {
-      timer.cancel()
-    }
+    const answer = this.#answer(what)
+    const late = (): Error => this.#setting.trouble ?? notNamed(what)
+    return await withinDeadline({ clock, deadlineMs, signal, late }, (own) => answer.wait(own))
   }
 
   /** The coordinator has moved, or cannot be reached: it is asked for again. */
@@ -52,23 +44,21 @@ export class CoordinatorCache {
   }
 
   /** Asks once for all who wait: neither the signal nor the deadline of the first of them ends it for others. */
-  #answer(what: Coordinated): Promise<number> {
+  #answer(what: Coordinated): SharedWork<number> {
     const name = nameOf(what)
     const known = this.#found.get(name)
-    if (known !== undefined) return known
-    const asking = this.#askFor(what)
+    if (known !== undefined && !known.isLost) return known
+    const asking = new SharedWork((end) => this.#askFor(what, end))
     this.#found.set(name, asking)
-    asking.catch(() => {
-      if (this.#found.get(name) === asking) this.#found.delete(name)
-    })
     return asking
   }
 
-  async #askFor(what: Coordinated): Promise<number> {
-    const { callDeadlineMs: deadlineMs } = this.#limits
-    const patience = { clock: this.#clock, limits: this.#limits, deadlineMs }
-    return await withPatience(patience, async (leftMs) => {
-      const answer = await this.#ask([FIND_COORDINATOR, what], { deadlineMs: leftMs })
+  async #askFor(what: Coordinated, signal: AbortSignal): Promise<number> {
+    const { clock, limits } = this.#setting
+    // It ends with the last of those who wait.
+    const patience = { clock, limits, deadlineMs: Number.POSITIVE_INFINITY, signal }
+    return await withPatience(patience, async (deadlineMs) => {
+      const answer = await this.#ask([FIND_COORDINATOR, what], { deadlineMs, signal })
       if (answer.errorCode === CODE.none) return answer.nodeId
       const place = `${what.kind} ${what.key}`
       throw refused(answer.errorCode, {

@@ -5,14 +5,15 @@
  */
 import { logClosed } from '../../log-errors.ts'
 import type { Api } from '../api/api.ts'
-import type { BrokerAbilities } from './broker-abilities.ts'
 import type { BrokerConnection, ConnectionSetting, RequestOptions } from './broker-connection.ts'
-import { describeAddress, unknownNode, type Address } from '../kafka-errors.ts'
+import { describeAddress, noConnection, unknownNode, type Address } from '../kafka-errors.ts'
+import type { CallOptions } from './metadata-cache.ts'
 import { openConnection } from './open-connection.ts'
-import { untilAborted } from '../../../model/until-aborted.ts'
+import { SharedWork } from './shared-work.ts'
+import { timeLeftMs, withinDeadline } from './within-deadline.ts'
 
 /** Where a node listens, as far as it is known; may ask the cluster. */
-export type AddressOfNode = (node: number, signal?: AbortSignal) => Promise<Address | undefined>
+export type AddressOfNode = (node: number, options: CallOptions) => Promise<Address | undefined>
 
 /** What a lane needs of its cluster. */
 export interface LaneSetting extends ConnectionSetting {
@@ -25,10 +26,10 @@ export interface LaneSetting extends ConnectionSetting {
 export class Lane implements AsyncDisposable {
   readonly purpose: string
   readonly #setting: LaneSetting
-  readonly #connections = new Map<string, Promise<BrokerConnection>>()
+  readonly #connections = new Map<string, SharedWork<BrokerConnection>>()
   /** Where a node was last asked: one that the cluster has given up may still owe answers. */
   readonly #askedAt = new Map<number, string>()
-  readonly #closing = new AbortController()
+  #isClosed = false
 
   constructor(setting: LaneSetting) {
     this.#setting = setting
@@ -37,74 +38,82 @@ export class Lane implements AsyncDisposable {
 
   /**
    * Sends a request to a node and waits for the answer, whose error codes are the caller's to judge.
-   * Connects where there is no connection. Rejects as BrokerConnection.request does; nothing is tried again.
+   * Connects where there is no connection; the deadline is for both. Rejects as
+   * BrokerConnection.request does; nothing is tried again.
    */
   async request<Q, R>(
     node: number,
     [api, request]: readonly [Api<Q, R>, Q],
     options: RequestOptions = {},
   ): Promise<R> {
-    const connection = await this.#toNode(node, options.signal)
-    return await connection.request(api, request, options)
+    const { clock, limits } = this.#setting
+    const { deadlineMs = limits.requestDeadlineMs, signal } = options
+    const end = clock.monotonic() + deadlineMs
+    const connection = await this.#toNode(node, { deadlineMs, signal })
+    const leftMs = timeLeftMs(clock, end)
+    return await connection.request(api, request, { ...options, deadlineMs: leftMs })
   }
 
-  /** What a node can do; connects where there is no connection. */
-  async abilities(node: number, signal?: AbortSignal): Promise<BrokerAbilities> {
-    const { abilities } = await this.#toNode(node, signal)
-    return abilities
-  }
-
-  /** The connection to an address, opened where there is none. */
+  /** The connection to an address, opened where there is none. An attempt that nobody waits for any more is given up. */
   async connectTo(address: Address, signal?: AbortSignal): Promise<BrokerConnection> {
     const name = describeAddress(address)
     const known = this.#connections.get(name)
-    if (known !== undefined) return await untilAborted(known, signal)
-    if (this.#closing.signal.aborted) throw this.#closed()
-    // Who comes first opens for all: the signal of one must not end it for others.
-    const opening = openConnection(address, this.#setting, this.#closing.signal)
+    if (known !== undefined && !known.isLost) return await known.wait(signal)
+    if (this.#isClosed) throw this.#closed()
+    const opening = new SharedWork((end) => openConnection(address, this.#setting, end))
     this.#connections.set(name, opening)
     const forget = (): void => {
       if (this.#connections.get(name) === opening) this.#connections.delete(name)
     }
-    opening.then((connection) => connection.ended.then(forget), forget)
-    return await untilAborted(opening, signal)
+    opening.result.then((connection) => connection.ended.then(forget), forget)
+    return await opening.wait(signal)
   }
 
   /** An open connection to whatever broker, if there is one. */
-  async anyOpen(): Promise<BrokerConnection | undefined> {
-    for (const opening of this.#connections.values()) {
-      const connection = await opening.catch(() => undefined)
-      if (connection?.isOpen === true) return connection
-    }
+  get anyOpen(): BrokerConnection | undefined {
+    for (const { value } of this.#connections.values()) if (value?.isOpen === true) return value
     return undefined
   }
 
-  /** Ends the connection to a node, for instance because its answers no longer matter. */
+  /** Ends the connection to a node, also one that is being opened, for instance because its answers no longer matter. */
   async drop(node: number, reason: Error): Promise<void> {
-    const name = this.#askedAt.get(node)
-    if (name === undefined) return
-    const connection = await this.#connections.get(name)?.catch(() => undefined)
-    connection?.destroy(reason)
+    const connection = this.#connections.get(this.#askedAt.get(node) ?? '')
+    if (connection !== undefined) await ended(connection, reason)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
     const closed = this.#closed()
-    this.#closing.abort(closed)
-    for (const opening of this.#connections.values()) {
-      const connection = await opening.catch(() => undefined)
-      connection?.destroy(closed)
-    }
+    await Promise.all([...this.#connections.values()].map((one) => ended(one, closed)))
     this.#connections.clear()
   }
 
-  async #toNode(node: number, signal: AbortSignal | undefined): Promise<BrokerConnection> {
-    const address = await this.#setting.addressOf(node, signal)
+  /** All requests take this same way, so that those to one node keep their order. */
+  async #toNode(
+    node: number,
+    {
+      deadlineMs,
+      signal,
+    }: { readonly deadlineMs: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<BrokerConnection> {
+    const { clock, addressOf } = this.#setting
+    const end = clock.monotonic() + deadlineMs
+    const address = await addressOf(node, { deadlineMs, signal })
     if (address === undefined) throw unknownNode(node)
     this.#askedAt.set(node, describeAddress(address))
-    return await this.connectTo(address, signal)
+    const late = (): Error => noConnection(address, deadlineMs)
+    const deadline = { clock, deadlineMs: timeLeftMs(clock, end), signal, late }
+    return await withinDeadline(deadline, (own) => this.connectTo(address, own))
   }
 
   #closed(): Error {
     return logClosed(`lane for ${this.purpose}`)
   }
+}
+
+/** Ends a connection, open or not yet. */
+async function ended(connection: SharedWork<BrokerConnection>, reason: Error): Promise<void> {
+  connection.end(reason)
+  const open = await connection.result.catch(() => undefined)
+  open?.destroy(reason)
 }

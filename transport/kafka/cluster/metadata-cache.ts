@@ -21,7 +21,9 @@ import {
 } from '../api/metadata.ts'
 import { CODE, refused } from '../error-codes.ts'
 import { withPatience, type KafkaLimits } from '../limits.ts'
-import { untilAborted } from '../../../model/until-aborted.ts'
+import { noAnswer } from '../kafka-errors.ts'
+import { SharedWork } from './shared-work.ts'
+import { withinDeadline } from './within-deadline.ts'
 
 /** Where a partition is led, and under which epoch and topic id that holds. */
 export interface PartitionLeader {
@@ -37,11 +39,19 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Asks any broker. */
+/** Asks any broker. `deadlineMs: Infinity` asks until the signal aborts. */
 export type AskAnyBroker = <Q, R>(
   question: readonly [Api<Q, R>, Q],
   options: CallOptions,
 ) => Promise<R>
+
+/** What a cache needs of its cluster, beside the brokers that it asks. */
+export interface CacheSetting {
+  readonly clock: Clock
+  readonly limits: KafkaLimits
+  /** Why there is no connection to any broker just now; undefined where there is one. */
+  readonly trouble?: TransportError | undefined
+}
 
 interface KnownTopic {
   readonly topic: TopicMetadata
@@ -52,21 +62,20 @@ interface KnownTopic {
 
 /** The cache of one cluster. */
 export class MetadataCache {
+  readonly #setting: CacheSetting
   readonly #clock: Clock
   readonly #limits: KafkaLimits
   readonly #ask: AskAnyBroker
   readonly #topics = new Map<string, KnownTopic>()
-  readonly #asking = new Map<string, Promise<MetadataResponse>>()
+  readonly #asking = new Map<string, SharedWork<MetadataResponse>>()
   #brokers: ReadonlyMap<number, BrokerEndpoint> = new Map()
   #clusterId: string | null = null
 
-  constructor(
-    ask: AskAnyBroker,
-    { clock, limits }: { readonly clock: Clock; readonly limits: KafkaLimits },
-  ) {
+  constructor(ask: AskAnyBroker, setting: CacheSetting) {
     this.#ask = ask
-    this.#clock = clock
-    this.#limits = limits
+    this.#setting = setting
+    this.#clock = setting.clock
+    this.#limits = setting.limits
   }
 
   /** The brokers of the last answer. */
@@ -123,24 +132,29 @@ export class MetadataCache {
     names: readonly string[] | null,
     options: CallOptions = {},
   ): Promise<readonly TopicMetadata[]> {
-    const question = names === null ? '*' : names.toSorted().join()
-    let answer = this.#asking.get(question)
-    if (answer === undefined) {
-      answer = this.#askFor(names, options.deadlineMs)
-      this.#asking.set(question, answer)
-      const forget = (): void => void this.#asking.delete(question)
-      answer.then(forget, forget)
-    }
-    const { topics } = await untilAborted(answer, options.signal)
+    const { deadlineMs = this.#limits.callDeadlineMs, signal } = options
+    const answer = this.#question(names)
+    const late = (): Error => this.#setting.trouble ?? noAnswer(METADATA.name, deadlineMs)
+    const deadline = { clock: this.#clock, deadlineMs, signal, late }
+    const { topics } = await withinDeadline(deadline, (own) => answer.wait(own))
     return topics
   }
 
-  /** Shared by all who ask meanwhile, so that no single one's signal ends it. */
-  async #askFor(
-    names: readonly string[] | null,
-    deadlineMs: number | undefined,
-  ): Promise<MetadataResponse> {
-    return this.learn(await this.#ask([METADATA, { topics: names }], { deadlineMs }))
+  /** One question for all who ask the same meanwhile: neither the signal nor the deadline of one ends it for others. */
+  #question(names: readonly string[] | null): SharedWork<MetadataResponse> {
+    const question = names === null ? '*' : names.toSorted().join()
+    const asking = this.#asking.get(question)
+    if (asking !== undefined && !asking.isOver) return asking
+    const begun = new SharedWork(async (end) => {
+      const options = { deadlineMs: Number.POSITIVE_INFINITY, signal: end }
+      return this.learn(await this.#ask([METADATA, { topics: names }], options))
+    })
+    this.#asking.set(question, begun)
+    const forget = (): void => {
+      if (this.#asking.get(question) === begun) this.#asking.delete(question)
+    }
+    begun.result.then(forget, forget)
+    return begun
   }
 
   /** Takes in an answer of whichever broker. */
