@@ -1,8 +1,10 @@
 /** Why a connection failed, in words with a remedy: from what the socket, TLS or SASL says. */
-import type { TransportError } from '../../errors.ts'
+import { asError } from '../../../model/errors.ts'
+import { TransportError } from '../../errors.ts'
 import {
   authenticationFailed,
   brokerUnreachable,
+  describeAddress,
   tlsFailed,
   type Address,
 } from '../kafka-errors.ts'
@@ -25,6 +27,8 @@ export function connectionProblem(
   if (error === undefined) {
     return asked.isSecuring === true ? notYetSecure(at) : brokerUnreachable(at, closed(asked))
   }
+  // It says already what it is about, which need not be the broker: the supply of tokens, for instance.
+  if (error instanceof TransportError) return error
   if (error.name === 'KafkaJSSASLAuthenticationError' || error.name.includes('SASL')) {
     return authenticationFailed(at, error.message, error)
   }
@@ -40,6 +44,17 @@ export function connectionProblem(
   const isReset = asked.isSecuring === true && code === 'ECONNRESET'
   if (isReset || error.message.includes('before secure TLS')) return notYetSecure(at, error)
   return brokerUnreachable(at, NETWORK[code] ?? error.message, error)
+}
+
+/** The error where a token for a broker could not be had; one of the log port's own goes through as it is. */
+export function tokenProblem(at: Address, error: unknown): TransportError {
+  if (error instanceof TransportError) return error
+  const place = describeAddress(at)
+  return new TransportError('MILLRACE_KAFKA_AUTHENTICATION', 'retriable', {
+    message: `No token for broker ${place}: ${asError(error).message}. This is what the token function of sasl says, which is asked again; see there.`,
+    place,
+    cause: error,
+  })
 }
 
 /** The cause of an error for a connection that was closed while TLS was being agreed on. */

@@ -11,6 +11,8 @@
 import { createRequire } from 'node:module'
 import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import type { Address } from '../kafka-errors.ts'
+import { tokenProblem } from './connection-problem.ts'
 import type { KafkaSasl, KafkaTls } from '../options/security.ts'
 
 /** The version whose inner parts this file knows. */
@@ -85,7 +87,7 @@ export function authenticatedSocket(
     port,
     clientId,
     ssl: tls === undefined ? null : {},
-    sasl: sasl === undefined ? null : saslOptions(sasl),
+    sasl: sasl === undefined ? null : saslOptions(sasl, { host, port }),
     connectionTimeout: options.connectDeadlineMs,
     reauthenticationThreshold: options.reauthenticationMarginMs,
     requestTimeout: options.connectDeadlineMs,
@@ -156,11 +158,15 @@ function tlsOptions(tls: KafkaTls, host: string): ConnectionOptions {
   }
 }
 
-function saslOptions(sasl: KafkaSasl): Record<string, unknown> {
+function saslOptions(sasl: KafkaSasl, at: Address): Record<string, unknown> {
   if (sasl.mechanism === 'OAUTHBEARER') {
-    const oauthBearerProvider = async (): Promise<{ value: string }> => ({
-      value: await sasl.token(),
-    })
+    const oauthBearerProvider = async (): Promise<{ value: string }> => {
+      try {
+        return { value: await sasl.token() }
+      } catch (error) {
+        throw tokenProblem(at, error)
+      }
+    }
     return { mechanism: sasl.mechanism, oauthBearerProvider }
   }
   return { ...sasl }

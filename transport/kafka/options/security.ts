@@ -26,6 +26,6 @@ export type KafkaSasl =
     }
   | {
       readonly mechanism: 'OAUTHBEARER'
-      /** Asked for at each connection and renewal; keeps and refreshes the token itself. */
+      /** Asked for at each connection and renewal; keeps and refreshes the token itself. A TransportError goes through as it is; any other is tried again. */
       readonly token: () => Promise<string>
     }
