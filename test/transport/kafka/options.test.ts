@@ -1,5 +1,3 @@
-import { createServer } from 'node:http'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +8,6 @@ import {
   readKafkaOptions,
   type KafkaOptions,
 } from '../../../transport/kafka/options/kafka-options.ts'
-import { clientCredentials } from '../../../transport/kafka/options/oauth-token.ts'
 import { parseProperties } from '../../../transport/kafka/options/properties-file.ts'
 import { SETTING_NAMES } from '../../../transport/kafka/options/setting-names.ts'
 
@@ -160,8 +157,9 @@ describe('options', () => {
   })
 
   test('of Java applications in the same file are left to them', async () => {
-    const read = await fromFile('bootstrap.servers=a:1\nfoo.bar=1\nfetch.min.bytes=5\nacks=all')
-    expect(read).toMatchObject({ brokers: 'a:1', producer: {}, reader: {} })
+    const text = 'foo.bar=1\nfetch.min.bytes=5\nacks=all\nbuffer.memory=33554432'
+    const read = await fromFile(`bootstrap.servers=a:1\n${text}`)
+    expect(read).toEqual({ clock, brokers: 'a:1', limits: {}, producer: {}, reader: {} })
   })
 
   test('in code go before those of TLS and SASL in a file, which then need no protocol', async () => {
@@ -176,6 +174,7 @@ describe('options', () => {
     ['BOOTSTRAP_SERVER', /Set MILLRACE_KAFKA_BOOTSTRAP_SERVERS/],
     ['SASL_PASSWORD', /sasl\.password.*security\.protocol/],
     ['ACKS', /acks.*Unset it/],
+    ['BUFFER_MEMORY', /buffer\.memory.*Unset it/],
     ['PORTS', /ports.*Unset it/],
   ])('that the environment has as %s are refused with the remedy', async (name, says) => {
     const environment = { [`MILLRACE_KAFKA_${name}`]: 'x' }
@@ -211,30 +210,5 @@ describe('options', () => {
       ...MISCONFIGURED,
       message: expect.stringContaining(propertiesFile) as unknown,
     })
-  })
-})
-
-describe('a token', () => {
-  test('is asked for once while it is good, and what the endpoint refuses is told', async () => {
-    const asked: string[] = []
-    const server = createServer((request, response) => {
-      asked.push(request.headers.authorization ?? '')
-      response.statusCode = asked.length === 1 ? 200 : 401
-      response.end(JSON.stringify({ access_token: 'token', expires_in: 60 }))
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('no port')
-    const url = `http://127.0.0.1:${address.port}/token`
-    const credentials = { url, clientId: 'me', clientSecret: 'secret', clock }
-    const token = clientCredentials(credentials)
-    expect([await token(), await token()]).toEqual(['token', 'token'])
-    expect(asked).toEqual([`Basic ${Buffer.from('me:secret').toString('base64')}`])
-    await expect(clientCredentials(credentials)()).rejects.toMatchObject({
-      code: 'MILLRACE_KAFKA_AUTHENTICATION',
-      message: expect.stringContaining('401') as unknown,
-    })
-    server.close()
-    server.closeAllConnections()
   })
 })

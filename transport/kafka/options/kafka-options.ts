@@ -148,10 +148,14 @@ const LIMITS: SettingTable<keyof KafkaLimits> = {
   'retry.backoff.max.ms': 'retryMaxMs',
 }
 
+/**
+ * Not `buffer.memory`, though it is a bound on queued bytes as `producerBytes` is: Kafka's producers wait
+ * at theirs, whatever its size, and ours refuses a record, which ends the transaction. The 32 MiB that
+ * Java applications share would be passed by what one commit may hold, again at every try.
+ */
 const PRODUCER: SettingTable<keyof ProducerLimits> = {
   'batch.size': 'batchBytes',
   'linger.ms': 'lingerMs',
-  'buffer.memory': 'producerBytes',
   'delivery.timeout.ms': 'deliveryTimeoutMs',
   'transaction.timeout.ms': 'transactionTimeoutMs',
 }

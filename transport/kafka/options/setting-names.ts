@@ -41,7 +41,6 @@ export const SETTING_NAMES = [
   'retry.backoff.max.ms',
   'batch.size',
   'linger.ms',
-  'buffer.memory',
   'delivery.timeout.ms',
   'transaction.timeout.ms',
   'fetch.max.wait.ms',
