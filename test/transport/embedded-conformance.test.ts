@@ -38,6 +38,7 @@ describe('an embedded log', () => {
   it('leaves out only an election, for it has one leader and no records that another may lack', () => {
     expect(leftOut).toEqual([
       'a cursor whose records an election cut off fails instead of reading what took their place',
+      'a cursor that is opened behind records which an election cut off fails where it is told their epoch',
     ])
   })
 })

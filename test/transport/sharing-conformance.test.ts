@@ -57,6 +57,7 @@ describe('a log that another process holds', () => {
   it('leaves out only an election, for there is one copy of the records', () => {
     expect(leftOut).toEqual([
       'a cursor whose records an election cut off fails instead of reading what took their place',
+      'a cursor that is opened behind records which an election cut off fails where it is told their epoch',
     ])
   })
 })
