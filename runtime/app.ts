@@ -9,7 +9,7 @@ import type { Topic, TopicPartition } from '../model/position.ts'
 import { untilAborted } from '../model/until-aborted.ts'
 import { forApplication } from '../topology/application.ts'
 import type { Topology } from '../topology/graph.ts'
-import { applicationNameOf } from './application-name.ts'
+import { applicationNameOf, legalName } from './application-name.ts'
 import { limitsOf, type Guarantee, type StreamsLimits, type StreamsOptions } from './config.ts'
 import { deadLetterTopicOf } from './dead-letter.ts'
 import { policiesOf } from './failure.ts'
@@ -63,7 +63,10 @@ export class StreamsApp implements AsyncDisposable {
   constructor(topology: Topology, options: StreamsOptions) {
     this.#options = options
     const application = applicationNameOf(topology, options.application)
-    const { deadLetterTopic, failures } = options
+    const { assignment, deadLetterTopic, failures } = options
+    if (assignment?.kind === 'group' && assignment.instanceId !== undefined) {
+      legalName('instanceId', assignment.instanceId)
+    }
     this.application = application
     this.#topology = forApplication(topology, application)
     this.#deadLetterTopic = deadLetterTopicOf(this.#topology, {

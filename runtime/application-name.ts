@@ -28,12 +28,17 @@ export function applicationNameOf(topology: Topology, given: string | undefined)
   return application
 }
 
-/** The value of `option` as a name. Throws MILLRACE_ILLEGAL_NAME where no topic may be named so. */
-export function legalName(option: 'application' | 'deadLetterTopic', name: string): Topic {
+type NameOption = 'application' | 'deadLetterTopic' | 'instanceId'
+
+/**
+ * The value of `option` as a name. Throws MILLRACE_ILLEGAL_NAME where no topic may be named so; Kafka
+ * takes no other instance ids either.
+ */
+export function legalName(option: NameOption, name: string): Topic {
   if (isTopicName(name)) return name
   throw new MillraceError(
     'MILLRACE_ILLEGAL_NAME',
-    `${option} is ${JSON.stringify(name)}, and Kafka takes no such name for a topic: use 1 to 249 of ` +
+    `${option} is ${JSON.stringify(name)}, and Kafka takes no such name: use 1 to 249 of ` +
       "the letters a-z and A-Z, digits, '.', '_' and '-'.",
     { place: option },
   )

@@ -15,13 +15,13 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readSync,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { asError, isMillraceError } from '../model/errors.ts'
+import { makeFolderSync } from '../model/make-folder.ts'
 import { SerdeError } from './errors.ts'
 import { excerpt, shorten } from './excerpt.ts'
 import type { Registry } from './registry.ts'
@@ -145,7 +145,7 @@ class RegistryFile {
 
   #open(flags: 'a+' | 'r'): number {
     try {
-      if (flags === 'a+') mkdirSync(dirname(this.#path), { recursive: true })
+      if (flags === 'a+') makeFolderSync(dirname(this.#path))
       return openSync(this.#path, flags)
     } catch (cause) {
       throw this.#unwritable(cause)

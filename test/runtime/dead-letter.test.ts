@@ -61,7 +61,7 @@ const refusing = (declared: { readonly deadLetters?: true }) =>
 /** Making the app, which is before it looks at the log. */
 async function making(
   of: Topology,
-  options: Pick<StreamsOptions, 'application' | 'deadLetterTopic' | 'failures'>,
+  options: Pick<StreamsOptions, 'application' | 'assignment' | 'deadLetterTopic' | 'failures'>,
 ): Promise<() => unknown> {
   const bench = await MemoryBench.with([])
   return () => bench.life(of, options)
@@ -144,6 +144,15 @@ describe('a name that Kafka refuses', () => {
       expect.objectContaining({
         code: 'MILLRACE_ILLEGAL_NAME',
         message: expect.stringContaining(`${option} is ${JSON.stringify(name)}`),
+      }),
+    )
+  })
+
+  test('is refused as the instance id of a group', async () => {
+    expect(await making(words, { assignment: { kind: 'group', instanceId: 'pod 1' } })).toThrow(
+      expect.objectContaining({
+        code: 'MILLRACE_ILLEGAL_NAME',
+        message: expect.stringContaining('instanceId is "pod 1"'),
       }),
     )
   })

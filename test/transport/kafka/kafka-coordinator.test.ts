@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { sleep } from '../../../model/clock.ts'
 import { SimulatedClock } from '../../../testing/simulated-clock.ts'
 import type { GroupCoordinatorPort } from '../../../transport/group-requests.ts'
 import type { Api } from '../../../transport/kafka/api/api.ts'
@@ -41,7 +42,7 @@ interface Asked {
 type Line = Readonly<Record<string, unknown>> | Error | 'silence'
 
 /** A coordinator over brokers that answer line by line, each api from a list of its own; the last line stays. */
-function scripted(lines: Readonly<Record<string, readonly Line[]>>) {
+function scripted(lines: Readonly<Record<string, readonly Line[]>>, findingMs = 0) {
   const clock = new SimulatedClock(1)
   const left = new Map(Object.entries(lines).map(([api, of]) => [api, [...of]]))
   const asked: Asked[] = []
@@ -49,7 +50,10 @@ function scripted(lines: Readonly<Record<string, readonly Line[]>>) {
   const held: ((reason: Error) => void)[] = []
   const link: GroupLink = {
     clock,
-    coordinator: async () => 7,
+    coordinator: async () => {
+      if (findingMs > 0) await sleep(clock, findingMs)
+      return 7
+    },
     forgetCoordinator: (groupId) => log.push(`forget ${groupId}`),
     ask: async <Q, R>(
       to: { readonly lane: GroupLane; readonly node: number },
@@ -121,6 +125,14 @@ test('a newcomer is given a name, and joins with it as a consumer of the group',
       },
     },
   ])
+})
+
+test('a request has the time that finding its coordinator has left', async () => {
+  const { clock, coordinator, asked } = scripted({ JoinGroup: [joinedAs('m')] }, 3_000)
+  const joining = coordinator.join(JOIN, nobodyLeaves())
+  await clock.runUntil(() => asked.length > 0, 10_000)
+  await joining
+  expect(asked).toMatchObject([{ deadlineMs: 45_000 + REQUEST_DEADLINE_MS - 3_000 }])
 })
 
 test('who is not the leader assigns nothing', async () => {

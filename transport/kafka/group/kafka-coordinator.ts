@@ -25,6 +25,7 @@ import { HEARTBEAT } from '../api/heartbeat.ts'
 import { JOIN_GROUP, type JoinGroupResponse } from '../api/join-group.ts'
 import { LEAVE_GROUP } from '../api/leave-group.ts'
 import { SYNC_GROUP } from '../api/sync-group.ts'
+import { timeLeftMs } from '../cluster/within-deadline.ts'
 import { CODE, errorKind } from '../error-codes.ts'
 import type { GroupLane, GroupLink, GroupRequestOptions } from './group-link.ts'
 import { GROUP_REFUSALS, groupRefused, joinLater, otherKindOfGroup } from './group-refusals.ts'
@@ -136,12 +137,15 @@ export class KafkaCoordinator implements GroupCoordinatorPort {
     question: readonly [Api<Q, R>, Q],
     { groupId, ...options }: GroupRequestOptions & { readonly groupId: string },
   ): Promise<R> {
+    const { clock } = this.#link
+    const end = clock.monotonic() + options.deadlineMs
     const node = await this.#link.coordinator(groupId, options.deadlineMs)
+    const deadlineMs = timeLeftMs(clock, end)
     const answered = new AbortController()
     const round = { groupId, node, checkMs: this.#limits.heldRoundCheckMs }
     if (lane === 'rounds') void watchRound(this.#link, round, answered.signal)
     try {
-      return await this.#link.ask({ lane, node }, question, options)
+      return await this.#link.ask({ lane, node }, question, { ...options, deadlineMs })
     } catch (error) {
       if (isRetriable(error)) this.#link.forgetCoordinator(groupId)
       throw error

@@ -2,6 +2,7 @@
 import { sleep, type Clock } from '../../../model/clock.ts'
 import type { Api } from '../api/api.ts'
 import type { Coordinated } from '../cluster/coordinator-cache.ts'
+import { timeLeftMs } from '../cluster/within-deadline.ts'
 import { unlessMoved } from './doubt.ts'
 import { CODE, errorKind, refused } from '../error-codes.ts'
 import { isRetriable, retryDelayMs } from '../limits.ts'
@@ -52,8 +53,7 @@ export async function callCoordinator<Q, R>(
   const end = clock.monotonic() + patience.deadlineMs
   for (let retry = 0; ; retry += 1) {
     signal?.throwIfAborted()
-    const leftMs = Math.max(1, end - clock.monotonic())
-    const attempt = await attemptOnce(call, patience, leftMs)
+    const attempt = await attemptOnce(call, patience, end)
     if (attempt.kind === 'answered') return attempt
     const delayMs = attempt.isConcurrent
       ? concurrentDelayMs(clock, limits, retry)
@@ -80,14 +80,17 @@ type Attempt<R> =
 async function attemptOnce<Q, R>(
   call: CoordinatorCall<Q, R>,
   { link, limits, signal, onLost }: CallPatience,
-  leftMs: number,
+  end: number,
 ): Promise<Attempt<R>> {
   const { what, question, version } = call
   let hasLeft = false
   try {
-    const node = await link.coordinator(what, { deadlineMs: leftMs, signal })
+    const node = await link.coordinator(what, {
+      deadlineMs: timeLeftMs(link.clock, end),
+      signal,
+    })
     hasLeft = true
-    const deadlineMs = Math.min(leftMs, limits.produceDeadlineMs)
+    const deadlineMs = Math.min(timeLeftMs(link.clock, end), limits.produceDeadlineMs)
     const answer = await unlessMoved(
       link.coordinate({ ...what, node }, question, { version, deadlineMs }),
       {

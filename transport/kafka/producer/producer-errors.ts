@@ -13,7 +13,7 @@ const LARGEST_REQUEST_BYTES = 100 * 1024 * 1024
 export function producerFull(at: TopicPartition, limitBytes: number): TransportError {
   const place = describePartition(at)
   return new TransportError('MILLRACE_PRODUCER_FULL', 'abortable', {
-    message: `A record for ${place} found ${limitBytes} bytes queued in its producer already. Wait for a flush while bufferedBytes is high, or raise producerBytes.`,
+    message: `A record for ${place} found ${limitBytes} bytes queued in its producer already. Wait for a flush while bufferedBytes is high, or raise producerBytes; an application needs more than its limits.commitBytes.`,
     place,
   })
 }
