@@ -165,6 +165,15 @@ describe('a producer on Kafka', () => {
     expect(world.visible(0).at(-1)).toBe('anew')
   })
 
+  it('names the limit of requests where the connection breaks over a large record', async () => {
+    const { world, producer } = await ready({}, {}, { deliveryTimeoutMs: 2_000 })
+    world.cluster.faults = { cut: 1, move: 0, refuse: 0 }
+    producer.send(recordFor(0, 'x'.repeat(2_000_000)))
+    await expect(world.run(producer.flush())).rejects.toThrow(
+      /20\d{5} bytes .*socket\.request\.max/,
+    )
+  })
+
   it('leaves a halted broker when another one leads, long before the deadline of its request', async () => {
     const { world, producer } = await ready()
     const partition = world.cluster.partitions.get('topic[0]')

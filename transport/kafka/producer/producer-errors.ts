@@ -1,4 +1,5 @@
 /** The errors of a producer on Kafka, in the words of the port where it has some. */
+import { isMillraceError } from '../../../model/errors.ts'
 import { describePartition, type TopicPartition } from '../../../model/position.ts'
 import { TransportError, type TransportErrorKind } from '../../errors.ts'
 import { groupFenced } from '../../group-errors.ts'
@@ -8,6 +9,8 @@ import { CODE, refused } from '../error-codes.ts'
 
 /** Bytes above which a broker closes the connection instead of answering, unless its `socket.request.max.bytes` was raised. */
 const LARGEST_REQUEST_BYTES = 100 * 1024 * 1024
+/** Larger than any batch but that of one large record. */
+const LARGE_BATCH_BYTES = 1024 * 1024
 
 /** A record that found the queue full. */
 export function producerFull(at: TopicPartition, limitBytes: number): TransportError {
@@ -27,15 +30,28 @@ export function deliveryFailed(
   const place = describePartition(at)
   const problem =
     batch.problem instanceof Error ? ` The last problem: ${batch.problem.message}` : ''
-  const size =
-    batch.sizeBytes > LARGEST_REQUEST_BYTES
-      ? ` A batch of ${batch.sizeBytes} bytes needs a larger socket.request.max.bytes on the brokers.`
-      : ''
+  const size = sizeHint(batch)
   return new TransportError('MILLRACE_DELIVERY_FAILED', 'abortable', {
     message: `Records for ${place} were not acknowledged within ${deadlineMs} ms, in ${batch.attempts} tries.${size}${problem} Abort the transaction, or init the producer, and send again; without a transaction some of them may come twice.`,
     place,
     cause: batch.problem,
   })
+}
+
+/** Where its size may be why a batch was not taken: a broker breaks the connection over a request that is too large, without a word. */
+function sizeHint({
+  sizeBytes,
+  problem,
+}: {
+  readonly sizeBytes: number
+  readonly problem: unknown
+}): string {
+  const isCut = isMillraceError(problem, 'MILLRACE_KAFKA_UNREACHABLE')
+  if (sizeBytes > LARGEST_REQUEST_BYTES) {
+    return ` A batch of ${sizeBytes} bytes needs a larger socket.request.max.bytes on the brokers.`
+  }
+  if (!isCut || sizeBytes <= LARGE_BATCH_BYTES) return ''
+  return ` If only large batches fail: ${sizeBytes} bytes have to be within socket.request.max.bytes of the brokers.`
 }
 
 /** A record over its topic's limit, where the limit could not be asked for. */
