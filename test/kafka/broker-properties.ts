@@ -60,6 +60,8 @@ export function nodeProperties(place: Place): Readonly<Record<string, string>> {
     // Tests want short sessions, and transactions whose time is up to be aborted soon.
     'group.min.session.timeout.ms': '500',
     'transaction.abort.timed.out.transaction.cleanup.interval.ms': '500',
+    // Quotas go by the last two seconds, and not by ten.
+    'quota.window.num': '3',
     'auto.create.topics.enable': 'false',
     'message.max.bytes': '33554432',
     'replica.fetch.max.bytes': '33554432',
