@@ -5,7 +5,7 @@
 import { createInterface } from 'node:readline'
 import { argv } from 'node:process'
 import { streams } from '../../runtime/app.ts'
-import { EXACTLY_ONCE, type CommitStep } from '../../runtime/commit.ts'
+import { AT_LEAST_ONCE, EXACTLY_ONCE, type CommitStep } from '../../runtime/commit.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { memoryRegistry } from '../../serdes/memory-registry.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
@@ -43,7 +43,10 @@ async function tellCounts(): Promise<void> {
 /** The steps of a commit, with a death among them where one was asked for. */
 function commitSteps(): readonly CommitStep[] {
   const { killAt } = place
-  if (killAt === undefined) return EXACTLY_ONCE
+  const steps = guarantee === 'at-least-once' ? AT_LEAST_ONCE : EXACTLY_ONCE
+  if (killAt === undefined) return steps
+  const at = steps.findLastIndex(({ name }) => name === killAt.step)
+  if (at < 0) throw new RangeError(`a commit has no step ${killAt.step}`)
   const kill: CommitStep = {
     name: 'kill',
     run: async ({ progress }) => {
@@ -53,7 +56,7 @@ function commitSteps(): readonly CommitStep[] {
       await new Promise(() => {})
     },
   }
-  return EXACTLY_ONCE.flatMap((step) => (step.name === killAt.step ? [step, kill] : [step]))
+  return steps.toSpliced(at + 1, 0, kill)
 }
 
 function say(event: Readonly<Record<string, unknown>>): void {

@@ -22,7 +22,7 @@ export interface RecoveryPlace {
   readonly assignment?: StaticAssignment | GroupAssignment
   readonly guarantee?: Guarantee
   readonly limits: Partial<StreamsLimits>
-  /** Where the process ends itself as kill -9 does: after a step of the first commit that reaches the offset in every input. */
+  /** Where the process ends itself as kill -9 does: after a step (the last of that name) of the first commit that reaches the offset in every input. */
   readonly killAt?: { readonly step: string; readonly offset: number }
 }
 

@@ -156,6 +156,13 @@ export class RecoveryStage implements AsyncDisposable {
     return found
   }
 
+  /** How far the application's offsets go, input by input. */
+  async committed(): Promise<readonly number[]> {
+    const places = TOPICS[this.#pipeline].inputs.map((name) => this.#at(name))
+    const found = await this.log.admin.committedOffsets(this.application, places)
+    return found.map((one) => one?.offset ?? 0)
+  }
+
   /** All outputs, by topic and key. */
   async outputs(): Promise<Record<string, Grouped>> {
     const all: Record<string, Grouped> = {}
