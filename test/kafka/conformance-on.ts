@@ -1,5 +1,5 @@
 /** The conformance suite of the log port on real brokers. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../runtime/system-clock.ts'
 import { transportConformance, type TransportHarness } from '../../transport/conformance.ts'
 import type { Transport } from '../../transport/transport.ts'
@@ -26,31 +26,17 @@ const NOT_STAGED = [
   'records are deleted from a compacted log, and it is compacted again',
 ]
 
-interface Brokers extends AsyncDisposable {
-  readonly brokers: readonly string[]
-}
-
 /** Registers the whole suite on brokers that are there. */
 export function conformanceOn(name: string, brokers: () => readonly string[]): void {
   describe.concurrent(`a log on ${name}`, () => register(brokers, () => true))
 }
 
 /**
- * Registers the suite on brokers that are started or borrowed for it, but for the test that runs all
- * cases again on a used log: how used a log is, is the same to every broker.
+ * Registers the suite on brokers that a file starts or borrows, but for the test that runs all cases
+ * again on a used log: how used a log is, is the same to every broker.
  */
-export function conformanceOnce(name: string, start: () => Promise<Brokers>): void {
-  describe.concurrent(`a log on ${name}`, () => {
-    let cluster: Brokers | undefined
-    beforeAll(async () => {
-      cluster = await start()
-    })
-    afterAll(() => cluster?.[Symbol.asyncDispose]())
-    register(
-      () => cluster?.brokers ?? [],
-      (title) => title !== AGAIN,
-    )
-  })
+export function conformanceOnce(name: string, brokers: () => readonly string[]): void {
+  describe.concurrent(`a log on ${name}`, () => register(brokers, (title) => title !== AGAIN))
 }
 
 function register(brokers: () => readonly string[], isWanted: (title: string) => boolean): void {

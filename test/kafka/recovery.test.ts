@@ -6,6 +6,7 @@
 import { expect, inject, test, vi } from 'vitest'
 import { asOffset, asPartition, type Topic } from '../../model/position.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
+import { changelogsOf, cleanRun, expectOnce, LIMITS, testKilledCommits } from './recovery-cases.ts'
 import type { RecoveryProcess } from './recovery-process.ts'
 import { countsOf, expectedOutputs, RecoveryStage } from './recovery-stage.ts'
 import { until } from './until.ts'
@@ -14,42 +15,8 @@ const brokers = inject('kafkaBrokers')
 const clock = systemClock()
 // Each starts several processes, one after the other.
 vi.setConfig({ testTimeout: 240_000 })
-/** One transaction at a time holds all that is fed, and what is committed is in LevelDB at once. */
-const LIMITS = { commitIntervalMs: 2_000, flushIntervalMs: 50 } as const
 /** Commits only when it is asked to stop. */
 const OPEN_END = { ...LIMITS, commitIntervalMs: 300_000, transactionTimeoutMs: 300_000 } as const
-
-async function changelogsOf({ log, application }: RecoveryStage): Promise<readonly Topic[]> {
-  const topics = await log.admin.describeTopics()
-  return topics
-    .map(({ topic }) => topic)
-    .filter((topic) => topic.startsWith(application) && topic.endsWith('-changelog'))
-}
-
-/** A run that processed 200 numbers and stopped cleanly: its checkpoint is where its changelogs end. */
-async function cleanRun(stage: RecoveryStage): Promise<void> {
-  await stage.feed(200)
-  const first = stage.start({ limits: { ...LIMITS, commitIntervalMs: 100 } })
-  await stage.untilCommitted(200)
-  expect(await first.stop(), first.story).toBe(0)
-}
-
-/** Runs to the end of 500 numbers; every output, every row and every change is there once. */
-async function expectOnce(stage: RecoveryStage): Promise<void> {
-  await stage.feed(500 - stage.fed)
-  const last = stage.start({ limits: { ...LIMITS, commitIntervalMs: 100 } })
-  await stage.untilCommitted(500)
-  expect(await last.counts()).toEqual(countsOf(500))
-  expect(await last.stop(), last.story).toBe(0)
-  expect(await stage.outputs()).toEqual(expectedOutputs('pairs', 500))
-  // A row of a join is written once: a change that was committed twice would be seen here.
-  const joins = (await changelogsOf(stage)).filter((topic) => !topic.includes('-counts-'))
-  expect(joins).toHaveLength(2)
-  for (const topic of joins) {
-    const changes = await stage.read(topic.slice(stage.application.length + 1))
-    expect({ topic, changes: changes.length }).toEqual({ topic, changes: 500 })
-  }
-}
 
 /** Resolves when the copies have every change that is committed; what each run of a restore did is told at its end. */
 async function untilFollowed(stage: RecoveryStage, copy: RecoveryProcess): Promise<void> {
@@ -68,25 +35,7 @@ async function untilFollowed(stage: RecoveryStage, copy: RecoveryProcess): Promi
   }
 }
 
-test.each([
-  ['its outputs and its changelogs are in the log', 'flush', true],
-  ['its offsets are in the transaction too', 'sendOffsets', true],
-  ['the transaction is committed, and its state is not written', 'commitTransaction', false],
-])('a process that is killed when %s doubles and loses nothing', async (_, step, leavesOpen) => {
-  await using stage = await RecoveryStage.open(brokers, 'pairs')
-  await cleanRun(stage)
-  await stage.feed(200)
-  const killed = stage.start({ limits: LIMITS, killAt: { step, offset: 201 } })
-  expect(await killed.ended(), killed.story).toBe('SIGKILL')
-  if (leavesOpen) {
-    for (const topic of await changelogsOf(stage)) {
-      const name = topic.slice(stage.application.length + 1)
-      expect({ name, isOpen: await stage.isOpen(name) }).toEqual({ name, isOpen: true })
-    }
-    expect(await stage.isOpen('paired')).toBe(true)
-  }
-  await expectOnce(stage)
-})
+testKilledCommits(() => brokers)
 
 test('a process that is killed between two commits doubles and loses nothing', async () => {
   await using stage = await RecoveryStage.open(brokers, 'pairs')
