@@ -86,9 +86,11 @@ export class Rounds {
   /** Milliseconds until it has to be looked whether a round is due. */
   get untilDueMs(): number {
     const { clock, limits } = this.#parts
+    // Whoever ends that rings; until then nothing is due, however much time passes.
+    if (!this.#mayBegin) return limits.recommitMs
     const now = clock.monotonic()
     const recommit = this.#lastCommitMs + limits.recommitMs - now
-    if (!this.#touched || this.isBusy || this.#isHeld) return Math.max(1, recommit)
+    if (!this.#touched) return Math.max(1, recommit)
     return Math.max(1, Math.min(recommit, this.#lastLookMs + limits.commitIntervalMs - now))
   }
 
@@ -147,7 +149,7 @@ export class Rounds {
   }
 
   #isDue(): boolean {
-    if (this.isBusy || this.#isHeld || this.#tasks().length === 0) return false
+    if (!this.#mayBegin) return false
     const { clock, limits } = this.#parts
     const now = clock.monotonic()
     if (now - this.#lastCommitMs >= limits.recommitMs) return true
@@ -157,6 +159,10 @@ export class Rounds {
     this.#lastLookMs = now
     this.#touched = false
     return !this.isClean
+  }
+
+  get #mayBegin(): boolean {
+    return !this.isBusy && !this.#isHeld && this.#tasks().length > 0
   }
 
   #waitingBytes(): number {
