@@ -7,6 +7,9 @@
  * otherwise. A member with another one gets nothing and is told why, so that it can end itself. It
  * may also be the one that assigns; then it does not know what the others' tasks are, and leaves to
  * each what it has: with its own end somebody else assigns anew.
+ *
+ * A share may reach a process that nobody assigned for: one that comes back under an instance id
+ * gets what its predecessor had. So each says what it was made for (runtime/inherited-share.ts).
  */
 import { isMillraceError } from '../model/errors.ts'
 import { asPartition, type Topic, type TopicPartition } from '../model/position.ts'
@@ -39,7 +42,8 @@ export interface AssignedSubtopology {
   readonly logged: boolean
 }
 
-const ACCEPTABLE_LAG = 10_000
+/** Default of `acceptableLag`. */
+export const ACCEPTABLE_LAG = 10_000
 
 /** An assignor by task for `MembershipOptions.assignor`: even over all tasks and within each sub-topology, moving as few tasks as that allows. */
 export function groupAssignor(options: GroupAssignorOptions): Assignor {
@@ -47,10 +51,10 @@ export function groupAssignor(options: GroupAssignorOptions): Assignor {
     name: 'millrace',
     assign: ({ members, partitionsOf }) => {
       const joined = members.map(readMember).toSorted(byProcess)
-      const fingerprint = establishedFingerprint(joined)
+      const fingerprint = establishedFingerprint(joined) ?? options.fingerprint
       const judged = joined.map((member) => judge(member, fingerprint))
-      if (fingerprint !== options.fingerprint) return keepAll(judged)
-      return share(judged, tasksOf(options.subtopologies, partitionsOf), options)
+      if (fingerprint !== options.fingerprint) return keepAll(judged, fingerprint)
+      return share(judged, partitionsOf, options)
     },
   }
 }
@@ -89,21 +93,29 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : 1
 }
 
-/** The topology of those that work already; where nobody does, of the most; where that is even, of the first. */
+/**
+ * The topology of those that work already; where nobody does, of the most; where that is even, of the
+ * first. Whoever has a share has that of the last generation, unless it has been silent since: a
+ * static member that is gone stays in the group for its session, and its topology with it.
+ */
 function establishedFingerprint(joined: readonly Joined[]): string | undefined {
-  const isWorking = ({ member }: Joined): boolean =>
-    member.generation >= 0 && member.owned.length > 0
-  const readable = joined.filter(({ data }) => data !== undefined)
-  const working = readable.filter(isWorking)
+  const last = Math.max(-1, ...joined.map(({ member }) => member.generation))
+  const heard = joined.filter(({ member }) => member.generation < 0 || member.generation === last)
+  const present = heard.flatMap(({ data, member }) =>
+    data === undefined
+      ? []
+      : [{ ...data, owns: member.generation >= 0 && member.owned.length > 0 }],
+  )
+  const working = present.filter(({ owns, isIdle }) => owns && isIdle !== true)
   const counts = new Map<string, number>()
-  for (const { data } of working.length > 0 ? working : readable) {
-    if (data !== undefined) counts.set(data.fingerprint, (counts.get(data.fingerprint) ?? 0) + 1)
+  for (const { fingerprint } of working.length > 0 ? working : present) {
+    counts.set(fingerprint, (counts.get(fingerprint) ?? 0) + 1)
   }
   const most = Math.max(0, ...counts.values())
   return [...counts].find(([, count]) => count === most)?.[0]
 }
 
-function judge(joined: Joined, fingerprint: string | undefined): Joined {
+function judge(joined: Joined, fingerprint: string): Joined {
   const { data, member } = joined
   if (data === undefined || data.fingerprint === fingerprint) return joined
   const refused =
@@ -131,9 +143,11 @@ function tasksOf(
 
 function share(
   judged: readonly Joined[],
-  rows: readonly (readonly GroupTask[])[],
+  partitionsOf: (topic: Topic) => number,
   options: GroupAssignorOptions,
 ): readonly MemberAssignment[] {
+  const { subtopologies, fingerprint, standbys: copies } = options
+  const rows = tasksOf(subtopologies, partitionsOf)
   const accepted = judged.filter(({ refused }) => refused === undefined)
   const owners = ownersOf(rows.flat(), accepted)
   const placement = placeTasks({
@@ -142,20 +156,24 @@ function share(
       processId: data?.processId ?? '',
       owned: owners[i] ?? new Set(),
       lags: new Map(data?.tasks.map(({ id, lag }) => [id, lag])),
+      guessed: new Set(data?.tasks.filter(({ isGuess }) => isGuess).map(({ id }) => id)),
     })),
-    standbys: options.standbys,
+    standbys: copies,
     acceptableLag: options.acceptableLag ?? ACCEPTABLE_LAG,
   })
   const byKey = new Map(rows.flat().map((task) => [task.key, task]))
   const runs = (joined: Joined): readonly PlacedTask[] =>
     placement.active[accepted.indexOf(joined)] ?? []
   const told = tellAll(judged, (joined) => runs(joined).map(({ key }) => key))
+  const topics = subtopologies.flatMap(({ sourceTopics }) => sourceTopics)
+  const partitions = new Map(topics.map((topic) => [topic, partitionsOf(topic)]))
   return judged.map((joined) => ({
     memberId: joined.member.memberId,
     partitions: runs(joined).flatMap(({ key }) => byKey.get(key)?.partitions ?? []),
     userData: encodeFor(joined, {
       ...told,
       standbys: (placement.standby[accepted.indexOf(joined)] ?? []).map(({ key }) => key),
+      madeFor: { memberId: joined.member.memberId, fingerprint, partitions, copies },
     }),
   }))
 }
@@ -181,7 +199,7 @@ function ownersOf(
 }
 
 /** For a member that assigns and does not know the others' tasks. Nobody inherits, so who has departed stays known until somebody does. */
-function keepAll(judged: readonly Joined[]): readonly MemberAssignment[] {
+function keepAll(judged: readonly Joined[], fingerprint: string): readonly MemberAssignment[] {
   const { processes, departed } = tellAll(judged, () => [])
   const data = {
     processes: [...processes, ...departed].sort(),
@@ -192,7 +210,10 @@ function keepAll(judged: readonly Joined[]): readonly MemberAssignment[] {
   return judged.map((joined) => ({
     memberId: joined.member.memberId,
     partitions: joined.refused === undefined ? joined.member.owned : [],
-    userData: encodeFor(joined, data),
+    userData: encodeFor(joined, {
+      ...data,
+      madeFor: { memberId: joined.member.memberId, fingerprint },
+    }),
   }))
 }
 

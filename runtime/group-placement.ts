@@ -23,6 +23,8 @@ export interface PlacedMember {
   readonly owned: ReadonlySet<TaskKey>
   /** How far behind its state of a task is, for tasks on its disk. */
   readonly lags: ReadonlyMap<TaskKey, number>
+  /** Those of them whose lag nobody has looked at. */
+  readonly guessed: ReadonlySet<TaskKey>
 }
 
 /** What is placed, and how. */
@@ -113,15 +115,21 @@ function easiestLast(self: number, { members, acceptableLag }: PlacementRequest)
   return (a: PlacedTask, b: PlacedTask): number => isReady(a) - isReady(b)
 }
 
-/** Every task with every member that has state of it, the least lag first. */
+/** Every task with every member that has state of it, the nearest first. */
 function nearest(row: readonly PlacedTask[], members: readonly PlacedMember[]) {
   const pairs = row.flatMap((task) =>
-    members.flatMap(({ lags }, member) => {
-      const lag = lags.get(task.key)
-      return lag === undefined ? [] : [{ task, member, lag }]
-    }),
+    members.flatMap((self, member) =>
+      self.lags.has(task.key) ? [{ task, member, distance: distanceOf(task, self) }] : [],
+    ),
   )
-  return pairs.toSorted((a, b) => a.lag - b.lag)
+  return pairs.toSorted((a, b) => compare(a.distance, b.distance))
+}
+
+/** How far a member's state of a task is away. A copy that follows comes before what was left over: that may be behind by anything. */
+function distanceOf({ key }: PlacedTask, self: PlacedMember | undefined): readonly number[] {
+  const lag = self?.lags.get(key)
+  if (lag === undefined) return [2, 0]
+  return [self?.guessed.has(key) === true ? 1 : 0, lag]
 }
 
 /** Copies go to processes that have neither the task nor a copy: where the state is nearest, else where copies are fewest. */
@@ -139,7 +147,7 @@ function placeStandbys(
       const free = [...members.keys()].filter((i) => !taken.has(members[i]?.processId))
       const rank = (i: number): number[] => {
         const count = copies[i]?.length ?? 0
-        return [count < most ? 0 : 1, members[i]?.lags.get(task.key) ?? Infinity, count]
+        return [count < most ? 0 : 1, ...distanceOf(task, members[i]), count]
       }
       const [best] = free.toSorted((a, b) => compare(rank(a), rank(b)))
       if (best === undefined) break

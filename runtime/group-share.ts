@@ -18,13 +18,15 @@ import type {
 import type { GroupMetadata } from '../transport/transport.ts'
 import { allTasks, describeTask, type TaskId } from './assignment.ts'
 import type { StreamsLimits } from './config.ts'
-import { groupAssignor } from './group-assignor.ts'
+import { ACCEPTABLE_LAG, groupAssignor } from './group-assignor.ts'
 import {
   decodeAssignmentData,
   encodeJoinData,
+  type AssignmentData,
   type TaskOnDisk,
   type TaskOwner,
 } from './group-user-data.ts'
+import { fitOf, predecessorOf } from './inherited-share.ts'
 import type { Share, ShareHolder } from './share.ts'
 
 /** What a share of a group is made of. */
@@ -49,8 +51,8 @@ export interface GroupShareParts {
   >
 }
 
-/** Changelog records by which state counts as behind where nobody has looked: worth more than none, less than a copy that follows. */
-const UNKNOWN_LAG = 5_000
+/** Changelog records by which state counts as behind where nobody has looked: worth more than none, no more than any copy that is near enough. */
+const UNKNOWN_LAG = ACCEPTABLE_LAG
 
 /** The transactional id of a process in a group. */
 export function groupTransactionalId(application: string, processId: string): string {
@@ -69,6 +71,11 @@ export class GroupShare implements Share, MembershipListener {
   #owners: readonly TaskOwner[] = []
   #onDisk: readonly string[] = []
   readonly #departed = new Set<string>()
+  /** Whether what is owned belongs to another topology: it is claimed, and nothing of it runs. */
+  #isIdle = false
+  /** From `joining` to `assigned`: a life that begins in between has to hold its rounds as well. */
+  #isJoining = false
+  #holding: Promise<void> | undefined
   /** Why the last membership ended for good, until the next one is begun. */
   #ended: Error | undefined
 
@@ -102,6 +109,7 @@ export class GroupShare implements Share, MembershipListener {
   }
 
   isAlive(transactionalId: string): boolean {
+    if (this.#departed.has(transactionalId)) return false
     return this.#processes.some((id) => this.#transactionalId(id) === transactionalId)
   }
 
@@ -117,6 +125,7 @@ export class GroupShare implements Share, MembershipListener {
       return
     }
     this.#ended = undefined
+    if (this.#isJoining) this.#holding = holder.joining()
     this.#membership ??= this.#join()
   }
 
@@ -133,6 +142,7 @@ export class GroupShare implements Share, MembershipListener {
   }
 
   async joining(): Promise<void> {
+    this.#isJoining = true
     this.#onDisk = await this.#parts.tasksOnDisk()
     await this.#holder?.joining()
   }
@@ -148,24 +158,57 @@ export class GroupShare implements Share, MembershipListener {
     await this.#holder?.trimmed()
   }
 
-  async assigned({ all, userData }: Assigned): Promise<void> {
-    const { refused, processes, departed, standbys, owners } = decodeAssignmentData(userData)
-    if (refused !== undefined) throw new MillraceError('MILLRACE_GROUP_OTHER_TOPOLOGY', refused)
-    const own = new Set(all.map(describePartition))
-    this.#active = this.#tasks.filter((task) => this.#inputsOf(task).every((at) => own.has(at)))
-    const copies = new Set(standbys)
-    this.#standby = this.#tasks.filter((task) => copies.has(describeTask(task)))
-    this.#processes = processes
-    this.#owners = owners
-    for (const id of departed) this.#departed.add(this.#transactionalId(id))
-    for (const id of processes) this.#departed.delete(this.#transactionalId(id))
+  async assigned({ all, userData, metadata }: Assigned): Promise<void> {
+    this.#isJoining = false
+    // A hold that is still on its way would come after what ends it.
+    await this.#holding
+    const data = decodeAssignmentData(userData)
+    const { memberId } = metadata
+    const { processId, fingerprint, standbys: copies, partitionsOf } = this.#parts
+    const sourceTopics = this.#sourceTopics
+    const fit = fitOf(data, {
+      memberId,
+      processId,
+      fingerprint,
+      copies,
+      sourceTopics,
+      partitionsOf,
+    })
+    if (data.refused !== undefined && !fit.isInherited) {
+      throw new MillraceError('MILLRACE_GROUP_OTHER_TOPOLOGY', data.refused)
+    }
+    this.#isIdle = fit.isForeign
+    this.#take(data, all)
+    if (fit.isOutdated) this.#membership?.requestRebalance()
     this.#holder?.changed()
   }
 
   async lost(_partitions: readonly TopicPartition[], reason?: Error): Promise<void> {
     this.#active = undefined
     this.#standby = []
+    this.#isIdle = false
     await this.#holder?.lost(reason ?? groupLost(this.#parts.application))
+  }
+
+  #take(data: AssignmentData, all: readonly TopicPartition[]): void {
+    const { processes, departed, standbys, owners } = data
+    const own = new Set(all.map(describePartition))
+    const active = this.#tasks.filter((task) => this.#inputsOf(task).every((at) => own.has(at)))
+    const copies = new Set(standbys)
+    this.#active = this.#isIdle ? undefined : active
+    this.#standby = this.#isIdle ? [] : this.#tasks.filter((task) => copies.has(describeTask(task)))
+    this.#processes = processes
+    this.#owners = owners
+    for (const id of departed) this.#departed.add(this.#transactionalId(id))
+    for (const id of processes) this.#departed.delete(this.#transactionalId(id))
+    const tasks = (this.#active ?? []).map(describeTask)
+    const predecessor = predecessorOf(data, { processId: this.#parts.processId, tasks })
+    if (predecessor !== undefined) this.#departed.add(this.#transactionalId(predecessor))
+  }
+
+  get #sourceTopics(): readonly Topic[] {
+    const { subtopologies } = this.#parts
+    return [...new Set(subtopologies.flatMap(({ sourceTopics }) => sourceTopics))]
   }
 
   #join(): Membership {
@@ -173,7 +216,7 @@ export class GroupShare implements Share, MembershipListener {
     const membership = this.#parts.openMembership({
       groupId: application,
       ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
-      topics: [...new Set(subtopologies.flatMap(({ sourceTopics }) => sourceTopics))],
+      topics: this.#sourceTopics,
       assignor: groupAssignor({
         subtopologies: subtopologies.map(({ id, sourceTopics, stores }) => ({
           id,
@@ -198,6 +241,8 @@ export class GroupShare implements Share, MembershipListener {
   #closed(error: Error): void {
     this.#membership = undefined
     this.#active = undefined
+    this.#isIdle = false
+    this.#isJoining = false
     this.#ended = error
     this.#holder?.failed(error)
   }
@@ -208,10 +253,10 @@ export class GroupShare implements Share, MembershipListener {
     const rest = new Set([...this.#standby.map(describeTask), ...this.#onDisk])
     const tasks: TaskOnDisk[] = [
       ...[...running].map((id) => ({ id, lag: 0 })),
-      ...[...rest.difference(running)].map((id) => ({
-        id,
-        lag: this.#holder?.lagOf(id) ?? UNKNOWN_LAG,
-      })),
+      ...[...rest.difference(running)].map((id): TaskOnDisk => {
+        const lag = this.#holder?.lagOf(id)
+        return lag === undefined ? { id, lag: UNKNOWN_LAG, isGuess: true } : { id, lag }
+      }),
     ]
     return encodeJoinData({
       processId,
@@ -219,6 +264,7 @@ export class GroupShare implements Share, MembershipListener {
       version: '',
       tasks,
       knownProcesses: this.#processes,
+      ...(this.#isIdle ? { isIdle: true } : {}),
     })
   }
 

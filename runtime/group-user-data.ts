@@ -14,6 +14,8 @@ export interface TaskOnDisk {
   readonly id: TaskKey
   /** Changelog records that its state is behind, over all stores; 0 where it runs or is caught up. */
   readonly lag: number
+  /** Nobody has looked how far behind it is: a copy that follows is worth more, whatever the numbers say. */
+  readonly isGuess?: true
 }
 
 /** What a member tells about itself at each join. */
@@ -29,6 +31,8 @@ export interface JoinData {
   readonly knownProcesses: readonly string[]
   /** Where its stores can be asked for, if anywhere. */
   readonly clientAddress?: string
+  /** What it owns it has from a predecessor of another topology, and it runs nothing of that. */
+  readonly isIdle?: true
 }
 
 /** What a member runs, for whoever wants to ask its stores. */
@@ -51,6 +55,18 @@ export interface AssignmentData {
   readonly owners: readonly TaskOwner[]
   /** Why this member gets nothing, as a sentence. */
   readonly refused?: string
+  /** None in what an older process has assigned. */
+  readonly madeFor?: AssignmentTerms
+}
+
+/** What an assignment was made for: who gets it later, under the same instance id, may be another. */
+export interface AssignmentTerms {
+  readonly memberId: string
+  readonly fingerprint: string
+  /** Partitions of each source topic. None, like `copies`, where who assigned has another topology and does not know. */
+  readonly partitions?: ReadonlyMap<string, number>
+  /** Copies of each task beside the one that runs. */
+  readonly copies?: number
 }
 
 const VERSION = 1
@@ -58,26 +74,35 @@ const VERSION = 1
 /** The bytes that a member joins with. */
 export function encodeJoinData(data: JoinData): Buffer {
   const tasks = Object.fromEntries(data.tasks.map(({ id, lag }) => [id, lag]))
-  return encode({ ...data, tasks })
+  const guessed = data.tasks.filter(({ isGuess }) => isGuess).map(({ id }) => id)
+  return encode({ ...data, tasks, ...(guessed.length === 0 ? {} : { guessed }) })
 }
 
 /** Reads a member's bytes; MILLRACE_GROUP_DATA_UNREADABLE where they are not of this version. */
 export function decodeJoinData(bytes: Buffer, memberId: string): JoinData {
   const fields = new Fields(bytes, `what member ${memberId} joined with`)
   const clientAddress = fields.optionalText('clientAddress')
+  const guessed = new Set(fields.has('guessed') ? fields.texts('guessed') : [])
   return {
     processId: fields.text('processId'),
     fingerprint: fields.text('fingerprint'),
     version: fields.text('version'),
-    tasks: fields.numbers('tasks').map(([id, lag]) => ({ id, lag })),
+    tasks: fields
+      .numbers('tasks')
+      .map(([id, lag]) => (guessed.has(id) ? { id, lag, isGuess: true } : { id, lag })),
     knownProcesses: fields.texts('knownProcesses'),
     ...(clientAddress === undefined ? {} : { clientAddress }),
+    ...(fields.has('isIdle') ? { isIdle: true } : {}),
   }
 }
 
 /** The bytes that a member is assigned with. */
 export function encodeAssignmentData(data: AssignmentData): Buffer {
-  return encode(data)
+  const { madeFor } = data
+  if (madeFor === undefined) return encode(data)
+  const { partitions, ...terms } = madeFor
+  const counts = partitions === undefined ? {} : { partitions: Object.fromEntries(partitions) }
+  return encode({ ...data, madeFor: { ...terms, ...counts } })
 }
 
 /** Reads an assignment's bytes; MILLRACE_GROUP_DATA_UNREADABLE where they are not of this version. */
@@ -98,6 +123,16 @@ export function decodeAssignmentData(bytes: Buffer): AssignmentData {
       }
     }),
     ...(refused === undefined ? {} : { refused }),
+    ...(fields.has('madeFor') ? { madeFor: readTerms(fields.part('madeFor')) } : {}),
+  }
+}
+
+function readTerms(fields: Fields): AssignmentTerms {
+  return {
+    memberId: fields.text('memberId'),
+    fingerprint: fields.text('fingerprint'),
+    ...(fields.has('partitions') ? { partitions: new Map(fields.numbers('partitions')) } : {}),
+    ...(fields.has('copies') ? { copies: fields.number('copies') } : {}),
   }
 }
 
@@ -119,6 +154,10 @@ class Fields {
     this.#values = new Map<string, unknown>(Object.entries(value))
   }
 
+  has(name: string): boolean {
+    return this.#values.has(name)
+  }
+
   text(name: string): string {
     const value = this.#values.get(name)
     if (typeof value === 'string') return value
@@ -126,7 +165,7 @@ class Fields {
   }
 
   optionalText(name: string): string | undefined {
-    return this.#values.has(name) ? this.text(name) : undefined
+    return this.has(name) ? this.text(name) : undefined
   }
 
   texts(name: string): readonly string[] {
@@ -135,13 +174,24 @@ class Fields {
     throw this.#unreadable(`${name} is no list of texts`)
   }
 
+  part(name: string): Fields {
+    return new Fields(this.#values.get(name), this.#what)
+  }
+
   parts(name: string): readonly Fields[] {
     return this.#list(name).map((value) => new Fields(value, this.#what))
   }
 
+  /** A number from 0. */
+  number(name: string): number {
+    const value = this.#values.get(name)
+    if (typeof value === 'number' && value >= 0) return value
+    throw this.#unreadable(`${name} is no number from 0`)
+  }
+
   /** An object of numbers from 0, by name. */
   numbers(name: string): readonly (readonly [string, number])[] {
-    const entries = [...new Fields(this.#values.get(name), this.#what).#values]
+    const entries = [...this.part(name).#values]
     return entries.map(([id, value]) => {
       if (typeof value === 'number' && value >= 0) return [id, value]
       throw this.#unreadable(`${name}.${id} is no number from 0`)

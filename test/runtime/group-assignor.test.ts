@@ -84,6 +84,25 @@ describe('the assignor of a group', () => {
     expect(shares.get('b')?.tasks).toEqual(['0_1', '0_2'])
   })
 
+  test('gives it to a copy that follows, before one that was left over and that nobody has looked at', () => {
+    const left = { id: '0_2', lag: 10, isGuess: true } as const
+    const owners: PaperMember[] = [
+      { name: 'a', owns: ['0_0'], data: { tasks: [left] } },
+      { name: 'b', owns: ['0_1'], data: { tasks: [{ id: '0_2', lag: 900_000 }] } },
+      { name: 'c', owns: ['0_3'] },
+    ]
+    expect(new PaperGroup([5]).assign(owners).get('b')?.tasks).toEqual(['0_1', '0_2'])
+    const three: PaperMember[] = [
+      { name: 'a', owns: ['0_0'], data: { tasks: [left] } },
+      { name: 'b', owns: ['0_1'], data: { tasks: [{ id: '0_2', lag: 900_000 }] } },
+      { name: 'c', owns: ['0_2'] },
+    ]
+    const copies = [...new PaperGroup([3], 1).assign(three)].filter(([, { told }]) =>
+      told.standbys.includes('0_2'),
+    )
+    expect(copies.map(([name]) => name)).toEqual(['b'])
+  })
+
   test.each([
     { a: undefined, b: 9_999, gets: 'b' },
     { a: 5_000, b: 3, gets: 'b' },
@@ -136,6 +155,12 @@ describe('the assignor of a group', () => {
         { memberId: 'a', processId: 'process-a', tasks: ['0_0'] },
         { memberId: 'b', processId: 'process-b', address: 'b:4000', tasks: ['0_1'] },
       ],
+      madeFor: {
+        memberId: 'a',
+        fingerprint: 'same',
+        partitions: new Map([['t0', 2]]),
+        copies: 0,
+      },
     })
   })
 })
@@ -159,6 +184,22 @@ describe('members with another topology', () => {
       members: [{ name: 'b', data: other }, { name: 'a' }],
       refused: ['b'],
     },
+    {
+      because: 'the owners have theirs, and not those that own what they do not run',
+      members: [
+        { name: 'a', owns: ['0_0'], data: { ...other, isIdle: true } as const },
+        { name: 'b', owns: ['0_1'] },
+      ],
+      refused: ['a'],
+    },
+    {
+      because: 'those that had theirs have been silent for a generation',
+      members: [
+        { name: 'b', owns: ['0_0'], generation: 1, data: other },
+        { name: 'c', owns: ['0_1'], generation: 2, data: { isIdle: true } as const },
+      ],
+      refused: ['b'],
+    },
   ])('get nothing where $because', ({ members, refused }) => {
     const shares = new PaperGroup([2]).assign(members)
     const without = [...shares].filter(([, { told }]) => told.refused !== undefined)
@@ -177,6 +218,7 @@ describe('members with another topology', () => {
     expect(shares.get('a')?.told).toMatchObject({
       processes: ['process-a', 'process-b', 'process-z'],
       departed: [],
+      madeFor: { memberId: 'a', fingerprint: 'same' },
     })
   })
 

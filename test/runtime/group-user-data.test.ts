@@ -15,9 +15,11 @@ const join: JoinData = {
   tasks: [
     { id: '0_1', lag: 0 },
     { id: '1_0', lag: 12_345 },
+    { id: '1_1', lag: 10_000, isGuess: true },
   ],
   knownProcesses: ['p1', 'p2'],
   clientAddress: 'host:4000',
+  isIdle: true,
 }
 const assignment: AssignmentData = {
   processes: ['p1'],
@@ -28,6 +30,15 @@ const assignment: AssignmentData = {
     { memberId: 'm2', processId: 'p2', tasks: [] },
   ],
   refused: 'because',
+  madeFor: {
+    memberId: 'm1',
+    fingerprint: 'digest',
+    partitions: new Map([
+      ['a', 3],
+      ['ü', 1],
+    ]),
+    copies: 2,
+  },
 }
 
 /** A version byte and a text. */
@@ -37,11 +48,14 @@ const bytes = (version: number, text: string): Buffer =>
 describe('what members tell each other', () => {
   test('comes back as it was, with optional parts and without', () => {
     expect(decodeJoinData(encodeJoinData(join), 'm')).toEqual(join)
-    const { clientAddress: _, ...homeless } = join
-    expect(decodeJoinData(encodeJoinData(homeless), 'm')).toEqual(homeless)
+    const { clientAddress: _, isIdle: ___, ...plain } = join
+    expect(decodeJoinData(encodeJoinData(plain), 'm')).toEqual(plain)
     expect(decodeAssignmentData(encodeAssignmentData(assignment))).toEqual(assignment)
-    const { refused: __, ...accepted } = assignment
-    expect(decodeAssignmentData(encodeAssignmentData(accepted))).toEqual(accepted)
+    const { refused: __, madeFor, ...older } = assignment
+    expect(decodeAssignmentData(encodeAssignmentData(older))).toEqual(older)
+    const { memberId = '', fingerprint = '' } = madeFor ?? {}
+    const kept = { ...older, madeFor: { memberId, fingerprint } }
+    expect(decodeAssignmentData(encodeAssignmentData(kept))).toEqual(kept)
   })
 
   test('may have fields of a later version that change nothing', () => {
