@@ -3,6 +3,12 @@
  * time: first tasks that are not the unit's any more are committed and let go, then those that are
  * missing are started, all together, while the others go on. What changes meanwhile is met at the
  * next comparison, so no order of assignments, revocations and failures needs a case of its own.
+ *
+ * A start may have to restore for minutes, and only those wait for it that must. A revocation is
+ * answered at once where it takes neither a running task nor one on its way. Tasks whose state is
+ * here as a copy start before those without; where one comes while others are restored, that start
+ * is called off, and goes on from what it has written to disk. Starts beside each other were
+ * rejected: each of them fences, commits and opens databases.
  */
 import { eitherSignal } from '../model/either-signal.ts'
 import { asError } from '../model/errors.ts'
@@ -23,7 +29,7 @@ export interface OpenTask extends AsyncDisposable {
 export interface TaskKeeperParts {
   readonly share: Pick<Share, 'active' | 'standby'>
   readonly loop: Pick<UnitLoop, 'release' | 'add'>
-  readonly standbys: Pick<Standbys, 'want' | 'giveUp'>
+  readonly standbys: Pick<Standbys, 'want' | 'giveUp' | 'lagOf'>
   readonly open: (taskId: TaskId) => Promise<OpenTask>
   /** Takes tasks through the steps of runtime/start.ts. */
   readonly start: (
@@ -34,15 +40,25 @@ export interface TaskKeeperParts {
   readonly onSettled: (tasks: readonly UnitTask[]) => void
 }
 
+/** Changelog records by which a copy may be behind and still start before others: as where the assignor counts state as up to date. */
+const READY_LAG = 10_000
+
 const CALLED_OFF = new Error('the tasks of this unit have changed')
+
+/** Tasks on their way, and what calls them off. */
+interface Starting {
+  readonly tasks: readonly TaskId[]
+  /** Whether all of them had a copy here. */
+  readonly areReady: boolean
+  readonly calledOff: AbortController
+}
 
 /** The tasks of one run of a unit. */
 export class TaskKeeper {
   readonly #parts: TaskKeeperParts
   readonly #running = new Map<string, OpenTask>()
   readonly #wakeup = new Wakeup()
-  /** Tasks on their way, and what calls them off. */
-  #starting: { readonly tasks: readonly TaskId[]; readonly calledOff: AbortController } | undefined
+  #starting: Starting | undefined
   readonly #waiting: (() => void)[] = []
   #isSettled = false
 
@@ -57,21 +73,17 @@ export class TaskKeeper {
 
   /** The share has changed. */
   changed(): void {
-    const starting = this.#starting
-    const wanted = [...(starting?.tasks ?? []), ...this.#runningIds()]
-    // What a start has written to its databases stays there: it is begun again after the others were let go.
-    if (!wanted.every((taskId) => this.#isOurs(taskId))) starting?.calledOff.abort(CALLED_OFF)
     this.#isSettled = false
+    if (this.#starting !== undefined) this.#changedDuring(this.#starting)
     this.#wakeup.ring()
   }
 
   /** Resolves when nothing runs, or is on its way, that the share does not name. */
   async trimmed(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.push(resolve)
     this.changed()
-    await new Promise<void>((resolve) => {
-      this.#waiting.push(resolve)
-      this.#wakeup.ring()
-    })
+    await promise
   }
 
   /** Compares and steps until the signal aborts. Rejects with what a start failed of. */
@@ -97,13 +109,29 @@ export class TaskKeeper {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
+  /** What a start has written to its databases stays there, so one that is called off and begun again loses little. */
+  #changedDuring({ tasks, areReady, calledOff }: Starting): void {
+    const held = [...tasks, ...this.#runningIds()]
+    if (!held.every((taskId) => this.#isOurs(taskId))) {
+      calledOff.abort(CALLED_OFF)
+      return
+    }
+    this.answer()
+    const names = new Set(held.map(describeTask))
+    const isNew = (taskId: TaskId): boolean => !names.has(describeTask(taskId))
+    const active = this.#parts.share.active ?? []
+    const isReadyOneWaiting = active.some((taskId) => isNew(taskId) && this.#isReady(taskId))
+    if (isReadyOneWaiting && !areReady) calledOff.abort(CALLED_OFF)
+  }
+
   async #step(stop: AbortSignal): Promise<void> {
     const excess = [...this.#running.values()].filter(({ task }) => !this.#isOurs(task.taskId))
     if (excess.length > 0) return await this.#release(excess)
     this.answer()
     const { active } = this.#parts.share
     const missing = (active ?? []).filter((taskId) => !this.#running.has(describeTask(taskId)))
-    if (missing.length > 0) return await this.#start(missing, stop)
+    const ready = missing.filter((taskId) => this.#isReady(taskId))
+    if (missing.length > 0) return await this.#start(ready.length > 0 ? ready : missing, stop)
     this.#parts.standbys.want(this.#parts.share.standby)
     if (active !== undefined && !this.#isSettled) {
       this.#isSettled = true
@@ -124,7 +152,8 @@ export class TaskKeeper {
 
   async #start(taskIds: readonly TaskId[], stop: AbortSignal): Promise<void> {
     const calledOff = new AbortController()
-    this.#starting = { tasks: taskIds, calledOff }
+    const areReady = taskIds.every((taskId) => this.#isReady(taskId))
+    this.#starting = { tasks: taskIds, areReady, calledOff }
     using either = eitherSignal(stop, calledOff.signal)
     const { signal } = either
     try {
@@ -144,6 +173,11 @@ export class TaskKeeper {
     } finally {
       this.#starting = undefined
     }
+  }
+
+  /** Whether a copy of its state is here that is nearly up to date. */
+  #isReady(taskId: TaskId): boolean {
+    return (this.#parts.standbys.lagOf(describeTask(taskId)) ?? Infinity) <= READY_LAG
   }
 
   #runningIds(): readonly TaskId[] {
