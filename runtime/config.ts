@@ -91,7 +91,7 @@ export interface StreamsLimits {
   readonly sliceMs: number
   /** Records processed before the time is looked at. Default 256. */
   readonly sliceRecords: number
-  /** How long a unit may fail to make progress (rewinds and restarts) before the app stops. Default 5 minutes. */
+  /** How long a unit may fail to make progress (rewinds and restarts), from its first failure on, before the app stops. Default 5 minutes. */
   readonly unitTimeoutMs: number
   /** Wait before a unit that failed starts over; doubles up to 30 times this. Default 100. */
   readonly restartBackoffMs: number

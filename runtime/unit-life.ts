@@ -60,14 +60,15 @@ export class UnitLife implements ShareHolder {
   #keeper: TaskKeeper | undefined
   #standbys: Standbys | undefined
   #initialized: Promise<void> | undefined
+  #hasRestored = false
 
   constructor(parts: UnitLifeParts) {
     this.#parts = parts
   }
 
-  /** Rounds committed so far: progress. */
-  get rounds(): number {
-    return this.#loop?.rounds ?? 0
+  /** Whether the next life begins further on than this one did: it has committed, or has restored something to disk. */
+  get hasProgressed(): boolean {
+    return this.#hasRestored || (this.#loop?.rounds ?? 0) > 0
   }
 
   get idle(): boolean {
@@ -254,9 +255,14 @@ export class UnitLife implements ShareHolder {
       signal,
       progress,
     }
-    for (const step of steps?.start ?? START) {
-      signal.throwIfAborted()
-      await step.run(round)
+    const before = restoredTo(tasks)
+    try {
+      for (const step of steps?.start ?? START) {
+        signal.throwIfAborted()
+        await step.run(round)
+      }
+    } finally {
+      this.#hasRestored ||= restoredTo(tasks) > before
     }
     for (const task of tasks) await task.begin(startsOf(task, progress.starts))
     return progress.starts
@@ -289,6 +295,17 @@ export class UnitLife implements ShareHolder {
       onNotice: (message) => onEvent({ kind: 'notice', message }),
     })
   }
+}
+
+/** How far the tasks' state on disk reaches in its changelogs, all together. It only grows, but where a store has to be restored in full. */
+function restoredTo(tasks: readonly UnitTask[]): number {
+  let records = 0
+  for (const { taskId, state } of tasks) {
+    for (const { spec } of taskId.subtopology.stores) {
+      if (spec.persistent) records += state.checkpoint(spec.name)?.offset ?? 0
+    }
+  }
+  return records
 }
 
 /** Whether somebody else writes, or commits, in this process's place. */

@@ -1,8 +1,15 @@
 /**
  * A commit unit from its start to its stop: one producer and the tasks that share its transactions.
  * It lives in runtime/unit-life.ts. After an error from which a life cannot rewind the unit takes the
- * way of a crash: everything is dropped, and it starts over from what is committed; it gives up when
- * that brings no progress for too long. Its folder and its share of the group outlive its lives.
+ * way of a crash: everything is dropped, and it starts over from what is committed. Its folder and its
+ * share of the group outlive its lives.
+ *
+ * It gives up when its lives bring no progress for too long, counted from the first failure: how long
+ * it ran well before that says nothing. A commit is progress, and so is restored state that has come
+ * to disk. Who has nothing to commit (a spare without tasks, a quiet topic) shows that he is over a
+ * failure by standing with nothing left to do for a while. Being settled alone is no progress, for a
+ * record that no life gets over comes after it; nor is a moment of rest, or a life that fails as soon
+ * as it is settled would be tried again for ever, without a growing wait.
  */
 import { sleep } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
@@ -39,6 +46,9 @@ export interface UnitParts {
 /** Longest wait before a unit starts over, as a multiple of the first. */
 const LONGEST_BACKOFF = 30
 
+/** How long a unit must have nothing left to do before that is progress, and how often it is looked. */
+const REST_MS = 5_000
+
 /** One commit unit. */
 export class CommitUnit {
   readonly #parts: UnitParts
@@ -50,7 +60,7 @@ export class CommitUnit {
   #cleaner: StateCleaner | undefined
   #life: UnitLife | undefined
   #phase: TaskPhase = 'created'
-  /** Lives that ended in a failure since the last progress, and when the first of them began. */
+  /** Lives that ended in a failure since the last progress, and when the first of them did. */
   #failures = 0
   #failingSinceMs = 0
 
@@ -91,7 +101,6 @@ export class CommitUnit {
 
   /** Runs until the stop. Rejects with what it could not get over. */
   async run(): Promise<void> {
-    this.#failingSinceMs = this.#parts.services.clock.monotonic()
     try {
       await this.#live()
       if (!this.#cancel.signal.aborted) {
@@ -125,10 +134,8 @@ export class CommitUnit {
   async #afterFailure(error: Error): Promise<void> {
     const { clock, limits, onEvent } = this.#parts.services
     const { guarantee, mode } = this.#parts
-    if ((this.#life?.rounds ?? 0) > 0) {
-      this.#failures = 0
-      this.#failingSinceMs = clock.monotonic()
-    }
+    if (this.#life?.hasProgressed === true) this.#failures = 0
+    if (this.#failures === 0) this.#failingSinceMs = clock.monotonic()
     this.#failures += 1
     const isStopping = this.#stop.signal.aborted
     const isOver = !isStopping && clock.monotonic() - this.#failingSinceMs >= limits.unitTimeoutMs
@@ -162,7 +169,31 @@ export class CommitUnit {
       transactionalId: this.#parts.transactionalId(home),
       onSettled: () => this.#settled(),
     })
-    await this.#life.run(this.#stop.signal, this.#cancel.signal)
+    const over = new AbortController()
+    const looking = this.#lookForRest(over.signal)
+    try {
+      await this.#life.run(this.#stop.signal, this.#cancel.signal)
+    } finally {
+      over.abort(new Error('the life is over'))
+      await looking
+    }
+  }
+
+  /** Takes a life that rests for two looks in a row for one that has got over what ended those before. */
+  async #lookForRest(over: AbortSignal): Promise<void> {
+    const { clock } = this.#parts.services
+    let rested = 0
+    while (rested < 2) {
+      await sleep(clock, REST_MS, over).catch(() => {})
+      if (over.aborted) return
+      rested = this.#isAtRest ? rested + 1 : 0
+    }
+    this.#failures = 0
+  }
+
+  /** Whether nothing is left to do, or nothing is to be done. */
+  get #isAtRest(): boolean {
+    return this.idle || (this.#phase === 'running' && this.#parts.services.pause.isOn)
   }
 
   async #openHome(): Promise<StateHome> {
