@@ -2,7 +2,7 @@
  * The member's half of a group, once for every log: it joins, assigns where it is asked to, tells
  * its listener, and joins again whenever something calls for it.
  *
- * Two things run side by side. The life is one step after the other (PHASES), and each call of the
+ * Two things run side by side. The life is one step after the other (transport/group-phases.ts), and each call of the
  * listener is awaited in it. The pulse (transport/group-pulse.ts) goes by the clock alone, whatever
  * the life waits for, and only leaves notes: that the group rebalances, or that it has put the member
  * out. From that note on `metadata` names nobody, so that nothing more is committed in the name of
@@ -11,11 +11,13 @@
 import assert from 'node:assert/strict'
 import type { Clock } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
-import type { Topic, TopicPartition } from '../model/position.ts'
-import { changeOf, cooperativeShares, resolveClaims } from './cooperative.ts'
-import { decodeShare, decodeSubscription, encodeShare, encodeSubscription } from './group-bytes.ts'
+import type { TopicPartition } from '../model/position.ts'
+import { changeOf } from './cooperative.ts'
+import { assignShares, UNKNOWN_TOPIC_MS } from './group-assigning.ts'
+import { decodeShare, encodeSubscription } from './group-bytes.ts'
 import type { Share } from './group-bytes.ts'
 import { instanceFenced, otherProtocol } from './group-errors.ts'
+import { moveMember, type MemberPhase, type NextMemberPhase } from './group-phases.ts'
 import { GroupPulse } from './group-pulse.ts'
 import { GroupSilence } from './group-silence.ts'
 import type {
@@ -46,21 +48,6 @@ export interface GroupMembershipParts {
   onClose(): void
 }
 
-/** Where a member stands; for each phase, what may follow. */
-const PHASES = {
-  idle: ['joining', 'leaving'],
-  joining: ['syncing', 'losing', 'leaving'],
-  syncing: ['joining', 'changing', 'losing', 'leaving'],
-  changing: ['settled', 'losing', 'leaving'],
-  settled: ['joining', 'losing', 'leaving'],
-  losing: ['joining', 'leaving'],
-  leaving: [],
-} as const satisfies Record<string, readonly string[]>
-
-type Phase = keyof typeof PHASES
-/** Where a step may lead. */
-type NextPhase = Exclude<Phase, 'idle'>
-
 /** A member of a group, over whatever carries its requests. */
 export class GroupMembership implements Membership {
   readonly #options: MembershipOptions
@@ -69,7 +56,7 @@ export class GroupMembership implements Membership {
   readonly #closed = Promise.withResolvers<void>()
   /** Aborts when the member is to leave: no request is waited for any more. */
   readonly #stop = new AbortController()
-  #phase: Phase = 'idle'
+  #phase: MemberPhase = 'idle'
   #isBegun = false
   /** The name that the coordinator knows it by; empty for a newcomer. */
   #memberId = ''
@@ -104,7 +91,7 @@ export class GroupMembership implements Membership {
         onNotice: (message) => options.onNotice?.(message),
       }),
       member: () => this.#pulsing(),
-      onRefused: (why) => this.#note(why),
+      onRefused: (why) => this.#heard(why),
       onFailed: (error) => this.#fail(error),
     })
     // Whoever leaves or disposes is told as well; a failure that nobody looks for must not end the process.
@@ -117,6 +104,11 @@ export class GroupMembership implements Membership {
 
   get closed(): Promise<void> {
     return this.#closed.promise
+  }
+
+  get aliveUntilMs(): number {
+    const { sessionTimeoutMs = SESSION_TIMEOUT_MS } = this.#options
+    return this.#metadata.generation < 0 ? -Infinity : this.#pulse.aliveAtMs + sessionTimeoutMs
   }
 
   start(): void {
@@ -160,14 +152,14 @@ export class GroupMembership implements Membership {
 
   async #live(): Promise<void> {
     try {
-      let next: NextPhase = this.#stop.signal.aborted ? 'leaving' : 'joining'
+      let next: NextMemberPhase = this.#stop.signal.aborted ? 'leaving' : 'joining'
       while (next !== 'leaving') {
-        this.#enter(next)
+        this.#phase = moveMember(this.#phase, next)
         const following = await this.#steps[next]()
         next = this.#stop.signal.aborted ? 'leaving' : following
       }
       if (this.#failure !== undefined) throw this.#failure
-      this.#enter('leaving')
+      this.#phase = moveMember(this.#phase, 'leaving')
       await this.#giveBack()
       await this.#end()
       this.#closed.resolve()
@@ -178,7 +170,9 @@ export class GroupMembership implements Membership {
     }
   }
 
-  readonly #steps: Readonly<Record<Exclude<NextPhase, 'leaving'>, () => Promise<NextPhase>>> = {
+  readonly #steps: Readonly<
+    Record<Exclude<NextMemberPhase, 'leaving'>, () => Promise<NextMemberPhase>>
+  > = {
     joining: () => this.#join(),
     syncing: () => this.#sync(),
     changing: () => this.#change(),
@@ -186,13 +180,7 @@ export class GroupMembership implements Membership {
     losing: () => this.#lose(),
   }
 
-  #enter(phase: Phase): void {
-    const allowed: readonly Phase[] = PHASES[this.#phase]
-    assert(allowed.includes(phase), `a member that is ${this.#phase} cannot be ${phase}`)
-    this.#phase = phase
-  }
-
-  async #join(): Promise<NextPhase> {
+  async #join(): Promise<NextMemberPhase> {
     if (!this.#isAnnounced) await this.#options.listener.joining()
     this.#isAnnounced = true
     if (this.#isRefused()) return 'losing'
@@ -242,14 +230,16 @@ export class GroupMembership implements Membership {
     return isStatic && this.#shareGeneration >= 0 && generation > before + 1
   }
 
-  async #sync(): Promise<NextPhase> {
+  async #sync(): Promise<NextMemberPhase> {
     const joined = this.#joined
     assert(joined !== undefined, 'a member syncs what it joined')
     const assignments = joined.assigns ? await this.#assign(joined) : []
     if (assignments === undefined) return 'leaving'
     const { generation } = joined
     const request = { ...this.#self, generation, assignments }
-    const answer = await this.#ask((signal) => this.#parts.coordinator.sync(request, signal))
+    const answer = await this.#ask((signal) =>
+      this.#pulse.counted(() => this.#parts.coordinator.sync(request, signal)),
+    )
     if (answer === undefined) return 'leaving'
     if (answer.kind === 'refused') return this.#refuse(answer)
     this.#share = decodeShare(answer.assignment)
@@ -257,23 +247,15 @@ export class GroupMembership implements Membership {
   }
 
   /** Shares the partitions out; undefined where the member leaves meanwhile. */
-  async #assign({ members }: Joined): Promise<readonly AssignedBytes[] | undefined> {
-    const subscribers = members.map(({ subscription, ...member }) => ({
-      ...member,
-      ...decodeSubscription(subscription),
-    }))
-    const topics = [...new Set(subscribers.flatMap((each) => each.topics))]
-    const described = await this.#ask(() => this.#parts.admin.describeTopics(topics))
-    if (described === undefined) return undefined
-    const counts = new Map(described.map(({ topic, partitions }) => [topic, partitions]))
-    const resolved = resolveClaims(subscribers)
-    const partitionsOf = (topic: Topic): number => counts.get(topic) ?? 0
-    const assigned = this.#options.assignor.assign({ members: resolved, partitionsOf })
-    const shares = cooperativeShares(resolved, assigned)
-    return [...shares].map(([memberId, share]) => ({ memberId, assignment: encodeShare(share) }))
+  async #assign(joined: Joined): Promise<readonly AssignedBytes[] | undefined> {
+    const { assignor, rebalanceTimeoutMs = REBALANCE_TIMEOUT_MS } = this.#options
+    const { admin, clock } = this.#parts
+    const endMs = clock.monotonic() + Math.min(UNKNOWN_TOPIC_MS, rebalanceTimeoutMs / 2)
+    const mayWait = (): boolean => clock.monotonic() < endMs
+    return await this.#ask(() => assignShares(joined, { assignor, admin, mayWait }))
   }
 
-  async #change(): Promise<NextPhase> {
+  async #change(): Promise<NextMemberPhase> {
     const { listener } = this.#options
     const { partitions, userData, mustJoinAgain } = this.#share ?? decodeShare(Buffer.alloc(0))
     const { added, kept, revoked } = changeOf(this.#owned, partitions)
@@ -295,7 +277,7 @@ export class GroupMembership implements Membership {
   }
 
   /** Nothing to do until something calls for a join, or for the end. */
-  async #rest(): Promise<NextPhase> {
+  async #rest(): Promise<NextMemberPhase> {
     while (!this.#wantsRejoin && !this.#isRefused() && !this.#stop.signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
@@ -304,7 +286,7 @@ export class GroupMembership implements Membership {
     return this.#isRefused() ? 'losing' : 'joining'
   }
 
-  async #lose(): Promise<NextPhase> {
+  async #lose(): Promise<NextMemberPhase> {
     const [why, partitions, hadShare] = [this.#refusal, this.#owned, this.#shareGeneration >= 0]
     this.#refusal = undefined
     this.#forget()
@@ -355,12 +337,18 @@ export class GroupMembership implements Membership {
     return { ...this.#self, generation: this.#joined.generation }
   }
 
-  #refuse({ why, protocol = '' }: Refused): NextPhase {
+  #refuse({ why, protocol = '' }: Refused): NextMemberPhase {
     const { groupId, assignor } = this.#options
     if (why === 'other-protocol') throw otherProtocol(groupId, assignor.name, protocol)
     if (why === 'rebalancing') return 'joining'
     this.#note(why)
     return 'losing'
+  }
+
+  /** A heartbeat was refused. What that says of a generation that a join is to replace, the join answers. */
+  #heard(why: GroupRefusal): void {
+    const isOld = why === 'rebalancing' || why === 'illegal-generation'
+    if (!(isOld && this.#phase === 'joining')) this.#note(why)
   }
 
   #note(why: GroupRefusal): void {

@@ -5,7 +5,13 @@
 import type { Clock, Timer } from '../model/clock.ts'
 import { asError } from '../model/errors.ts'
 import { TransportError } from './errors.ts'
-import type { GenerationRequest, GroupCoordinatorPort, GroupRefusal } from './group-requests.ts'
+import type {
+  GenerationRequest,
+  GroupCoordinatorPort,
+  GroupRefusal,
+  HeartbeatAnswer,
+  SyncAnswer,
+} from './group-requests.ts'
 import type { GroupSilence } from './group-silence.ts'
 
 /** What a pulse is made of. */
@@ -28,9 +34,15 @@ export class GroupPulse {
   readonly #stop = new AbortController()
   #timer: Timer | undefined
   #holds = 0
+  #aliveAtMs = -Infinity
 
   constructor(options: GroupPulseOptions) {
     this.#options = options
+  }
+
+  /** When the last sign of life was sent that was answered: the group counts a session from then, or from later. */
+  get aliveAtMs(): number {
+    return this.#aliveAtMs
   }
 
   start(): void {
@@ -54,6 +66,14 @@ export class GroupPulse {
     }
   }
 
+  /** A request that is a sign of life, unless it is refused for any other reason than a rebalance to come. */
+  async counted<T extends HeartbeatAnswer | SyncAnswer>(ask: () => Promise<T>): Promise<T> {
+    const askedAtMs = this.#options.clock.monotonic()
+    const answer = await ask()
+    if (answer.kind !== 'refused' || answer.why === 'rebalancing') this.#aliveAtMs = askedAtMs
+    return answer
+  }
+
   async #beat(): Promise<void> {
     const { silence } = this.#options
     const member = this.#options.member()
@@ -69,7 +89,7 @@ export class GroupPulse {
   async #send(member: GenerationRequest): Promise<void> {
     const { coordinator, silence } = this.#options
     try {
-      const answer = await coordinator.heartbeat(member, this.#stop.signal)
+      const answer = await this.counted(() => coordinator.heartbeat(member, this.#stop.signal))
       silence.heard()
       if (answer.kind === 'refused' && this.#isStill(member)) this.#options.onRefused(answer.why)
     } catch (error) {

@@ -43,7 +43,9 @@ export interface Assignor {
   readonly name: string
   /**
    * One assignment a member, in any order. It may give a partition to another than its owner: the
-   * membership holds it back until the owner has given it up, and assigns again then.
+   * membership holds it back until the owner has given it up, and assigns again then. Asked for a
+   * topic that the log does not know, `partitionsOf` throws: that is looked up again, or ends the
+   * membership with MILLRACE_UNKNOWN_PARTITION.
    */
   assign(request: {
     readonly members: readonly GroupMember[]
@@ -105,6 +107,12 @@ export interface Assigned {
 export interface Membership extends AsyncDisposable {
   /** For fencing. Before the first assignment, and from the moment the member is lost: generation -1 and an empty member id. */
   readonly metadata: GroupMetadata
+  /**
+   * Until when, by the clock's monotonic time, the group is sure to count on this member: a session
+   * after the last sign of life that was answered, from when it was sent. Later its partitions may have
+   * another owner already. -Infinity where `metadata` names nobody. While a join waits no sign is sent.
+   */
+  readonly aliveUntilMs: number
   /** Joins, and stays joined. Returns at once; the listener is told, from the next turn on. */
   start(): void
   /**

@@ -66,6 +66,9 @@ function endedMembership(
     get metadata() {
       return membership.metadata
     },
+    get aliveUntilMs() {
+      return membership.aliveUntilMs
+    },
     start: () => membership.start(),
     closed: Promise.race([membership.closed, ended]),
     requestRebalance: () => membership.requestRebalance(),

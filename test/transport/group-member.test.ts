@@ -10,6 +10,7 @@ import { memoryLog, type MemoryConnection } from '../../transport/memory/memory-
 const TOPIC = asTopic('topic')
 const SESSION_MS = 10_000
 const REBALANCE_MS = 2_000
+const REFUSED = { outcome: 'refused' } as const
 
 interface Told {
   readonly membership: Membership
@@ -176,6 +177,72 @@ describe('a member', () => {
     })
     await run(membership.leave())
     await membership.closed
+  })
+
+  test('that assigns waits for a topic that its log does not know yet', async () => {
+    const { join, pass, create } = world()
+    const one = join('one')
+    await pass(REBALANCE_MS / 4)
+    expect(one.events).toEqual(['joining'])
+    await create(2)
+    await pass(REBALANCE_MS)
+    expect(one.events).toEqual(['joining', 'assigned 0 1'])
+  })
+
+  test('that assigns ends where a topic is gone, with its name, and takes nothing from anybody', async () => {
+    const { join, pass, run, create, log } = world()
+    await create(2)
+    const one = join('one')
+    await pass(5_000)
+    await run(log.admin.deleteTopics([TOPIC]))
+    const two = join('two')
+    await expect(run(one.membership.closed)).rejects.toMatchObject({
+      code: 'MILLRACE_UNKNOWN_PARTITION',
+      kind: 'fatal',
+      message: expect.stringContaining('topic[0] does not exist'),
+    })
+    expect(one.events).toEqual(['joining', 'assigned 0 1', 'joining'])
+    // The next one that assigns looks for itself.
+    await create(1)
+    await pass(5_000)
+    expect(two.events).toEqual(['joining', 'assigned 0'])
+  })
+
+  test('asks for no second rebalance because it had to ask for a join again', async () => {
+    const { join, pass, create } = world({
+      // Between two tries a heartbeat of the old generation is told of the rebalance that they join.
+      one: { joinGroup: [{}, {}, ...Array.from({ length: 9 }, () => REFUSED)] },
+    })
+    await create(2)
+    const one = join('one', { heartbeatIntervalMs: 100, rebalanceTimeoutMs: SESSION_MS })
+    await pass(5_000)
+    const two = join('two', { heartbeatIntervalMs: 100, rebalanceTimeoutMs: SESSION_MS })
+    await pass(SESSION_MS)
+    expect(one.events.slice(2)).toEqual(['joining', 'revoked 1', 'assigned', 'joining', 'assigned'])
+    expect(two.events).toEqual(['joining', 'assigned', 'joining', 'assigned 1'])
+    expect(one.membership.metadata.generation).toBe(3)
+  })
+
+  test('tells until when the group counts on it: a session after the last sign that was answered was sent', async () => {
+    const beats: Fate[] = [{}, {}, { requestDelayMs: 300, responseDelayMs: 400 }]
+    const { clock, join, pass, run, create } = world({ one: { heartbeat: beats } })
+    await create(1)
+    const one = join('one')
+    expect(one.membership.aliveUntilMs).toBe(-Infinity)
+    await pass(500)
+    const syncedAtMs = one.membership.aliveUntilMs - SESSION_MS
+    expect(syncedAtMs).toBeGreaterThanOrEqual(0)
+    expect(syncedAtMs).toBeLessThan(500)
+    while (beats.length > 1) await pass(100)
+    while (beats.length > 0) await pass(1)
+    const sentAtMs = clock.monotonic()
+    await pass(600)
+    expect(one.membership.aliveUntilMs).toBeLessThan(sentAtMs + SESSION_MS - 900)
+    await pass(200)
+    expect(one.membership.aliveUntilMs).toBeGreaterThanOrEqual(sentAtMs + SESSION_MS - 1)
+    expect(one.membership.aliveUntilMs).toBeLessThanOrEqual(sentAtMs + SESSION_MS)
+    await run(one.membership.leave())
+    expect(one.membership.aliveUntilMs).toBe(-Infinity)
   })
 
   test('whose assignor gives a partition away twice ends with that', async () => {
