@@ -4,10 +4,11 @@
  * and moves on what a rewind goes back to. In a group no round begins while the members change.
  */
 import type { Clock } from '../model/clock.ts'
-import { asError } from '../model/errors.ts'
+import { asError, isMillraceError } from '../model/errors.ts'
 import { describePartition } from '../model/position.ts'
 import type { CommittedOffset, GroupMetadata, Producer } from '../transport/transport.ts'
 import { emptyProgress, runRound, type CommitRound, type CommitStep } from './commit.ts'
+import { CommitBudget } from './commit-budget.ts'
 import type { StreamsLimits } from './config.ts'
 import { decodeOffsetMetadata } from './offset-metadata.ts'
 import type { Outputs } from './outputs.ts'
@@ -34,6 +35,7 @@ export class Rounds {
   readonly #parts: RoundsParts
   readonly #tasks: () => readonly UnitTask[]
   readonly #committed = new Map<string, StartOffset>()
+  readonly #budget: CommitBudget
   #current: Promise<void> | undefined
   /** Something may have changed since it was last looked whether a round is due. */
   #touched = false
@@ -46,6 +48,7 @@ export class Rounds {
   constructor(parts: RoundsParts, tasks: () => readonly UnitTask[]) {
     this.#parts = parts
     this.#tasks = tasks
+    this.#budget = new CommitBudget(parts.limits.commitBytes)
     this.#lastLookMs = parts.clock.monotonic()
     this.#lastCommitMs = this.#lastLookMs
     this.#sealed = this.#counts()
@@ -73,9 +76,9 @@ export class Rounds {
 
   /** Whether more work must wait, for no round may take it in now and enough waits already. What is held back of outputs meanwhile has a bound of its own: runtime/outputs.ts. */
   get isFull(): boolean {
-    const { commitBytes, heldBytes } = this.#parts.limits
-    if (this.#isHeld) return this.#waitingBytes() >= commitBytes
-    return this.isBusy && this.#liveBytes() >= heldBytes
+    const isWaiting = this.#isHeld || (this.isBusy && this.#budget.isShort)
+    if (isWaiting) return this.#waitingBytes() >= this.#budget.bytes
+    return this.isBusy && this.#liveBytes() >= this.#parts.limits.heldBytes
   }
 
   /** Something was done, or may have been. */
@@ -142,8 +145,9 @@ export class Rounds {
     if (wasClean) this.#sealed = this.#counts()
   }
 
-  /** All tasks stand where the last round left them. */
-  rewound(): void {
+  /** All tasks stand where the last round left them, for this reason. */
+  rewound(error: Error): void {
+    if (isMillraceError(error, 'MILLRACE_TRANSACTION_TIMED_OUT')) this.#budget.halve()
     this.#sealed = this.#counts()
     this.#touched = true
   }
@@ -155,7 +159,7 @@ export class Rounds {
     if (now - this.#lastCommitMs >= limits.recommitMs) return true
     if (!this.#touched) return false
     const isEarly = now - this.#lastLookMs < limits.commitIntervalMs
-    if (isEarly && this.#waitingBytes() < limits.commitBytes) return false
+    if (isEarly && this.#waitingBytes() < this.#budget.bytes) return false
     this.#lastLookMs = now
     this.#touched = false
     return !this.isClean
@@ -202,6 +206,7 @@ export class Rounds {
 
   #roundCommitted({ progress }: CommitRound): void {
     this.#done += 1
+    this.#budget.grow()
     this.#lastCommitMs = this.#parts.clock.monotonic()
     for (const { metadata, ...at } of progress.offsets) {
       const { partitionTime } = decodeOffsetMetadata(metadata)

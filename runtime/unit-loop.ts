@@ -318,7 +318,7 @@ export class UnitLoop {
     outputs.drop()
     for (const { state } of tasks) state.abort()
     for (const task of tasks) await task.begin(startsOf(task, this.#rounds.committed))
-    this.#rounds.rewound()
+    this.#rounds.rewound(error)
     this.#isRewinding = false
   }
 

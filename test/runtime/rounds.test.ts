@@ -1,5 +1,8 @@
-/** How often a unit wakes up when nothing is to be committed. */
+/** When a unit commits, how much at once, and how often it wakes up when nothing is to be committed. */
 import { expect, test } from 'vitest'
+import { text } from '../../serdes/primitives.ts'
+import { topology } from '../../topology/builder.ts'
+import { transactionTimedOut } from '../../transport/log-errors.ts'
 import { MemoryBench, type Life } from './memory-bench.ts'
 import { counting } from './counting.ts'
 import { gated } from './wrapped-transport.ts'
@@ -51,4 +54,38 @@ test('a commit that is on its way for longer than offsets may wait to be committ
   await life.caughtUp()
   expect(bench.texts('out')).toEqual(['a=1'])
   await life.close()
+})
+
+test('transactions that take longer than their timeout become smaller, until they are taken', async () => {
+  const bench = await MemoryBench.with(['in', 'out'])
+  const [recordBytes, takenBytes] = [20_000, 3_000_000]
+  const values = Array.from({ length: 1_500 }, (_, index) => `${index}`.padEnd(recordBytes, '.'))
+  await bench.produce(
+    'in',
+    values.map((value) => ({ value })),
+  )
+  let sentBytes = 0
+  let refusals = 0
+  const echo = topology('app', ({ stream }) => {
+    stream('in', { key: text, value: text }).to('out')
+  })
+  const life = await bench.start(echo, {
+    limits: { commitBytes: 8_000_000, commitIntervalMs: 20_000 },
+    wrap: (transport) =>
+      gated(transport, {
+        onSend: () => (sentBytes += recordBytes),
+        beforeCommit: async () => {
+          const isOver = sentBytes > takenBytes
+          sentBytes = 0
+          if (!isOver) return
+          refusals += 1
+          throw transactionTimedOut('app')
+        },
+      }),
+  })
+  await life.caughtUp()
+  await life.close()
+  expect(bench.texts('out')).toEqual(values.map((value) => `null=${value}`))
+  expect(refusals).toBeGreaterThan(0)
+  expect(life.events.map(({ kind }) => kind)).not.toContain('restarting')
 })
