@@ -324,6 +324,30 @@ const sendsToSeveralTopics: ConformanceCase = {
   },
 }
 
+const discardsWhatIsQueued: ConformanceCase = {
+  title:
+    'a producer that discards sends nothing more, not even when it is closed, and says so to a flush',
+  async run(world) {
+    const topic = await world.create('discarded')
+    for (const transactionalId of [undefined, 'discarding']) {
+      const producer = await world.producer(transactionalId)
+      sendAll(producer, topic, ['queued'])
+      producer.discard()
+      sendAll(producer, topic, ['late'])
+      await assertRejects(producer.flush(), { code: 'MILLRACE_LOG_CLOSED' })
+      await producer[Symbol.asyncDispose]()
+    }
+    await using other = await world.producer()
+    await sendNow(other, topic, 'other')
+    assert.deepEqual((await world.read(topic)).values, ['other'])
+    await using flushing = await world.producer()
+    sendAll(flushing, topic, ['on its way'])
+    const flush = flushing.flush()
+    flushing.discard()
+    await assertRejects(flush, { code: 'MILLRACE_LOG_CLOSED' })
+  },
+}
+
 /** What is sent is what is kept. */
 export const PRODUCING_CASES: readonly ConformanceCase[] = [
   keepsEveryField,
@@ -341,4 +365,5 @@ export const PRODUCING_CASES: readonly ConformanceCase[] = [
   keepsLargeValue(10 * MIB),
   keepsLargeValue(32 * MIB),
   sendsToSeveralTopics,
+  discardsWhatIsQueued,
 ]

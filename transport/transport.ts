@@ -248,4 +248,10 @@ export interface Producer extends AsyncDisposable {
   commit(): Promise<void>
   /** Aborts; on return nothing of the transaction will ever be visible. */
   abort(): Promise<void>
+  /**
+   * Gives up what is queued, also outside transactions, and lets nothing more leave: whoever may have
+   * an heir must not write after it. Only closing is left, which sends nothing then; `send` drops, and
+   * a flush under way or to come rejects. What is under way may still arrive.
+   */
+  discard(): void
 }

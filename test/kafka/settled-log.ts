@@ -64,6 +64,7 @@ function settledProducer(
       await producer.abort()
       await settled()
     },
+    discard: () => producer.discard(),
     [Symbol.asyncDispose]: async () => await producer[Symbol.asyncDispose](),
   }
 }

@@ -97,6 +97,7 @@ function gatedProducer(producer: Producer, gate: ProducerGate): Producer {
       await producer.commit()
     },
     abort: async () => await producer.abort(),
+    discard: () => producer.discard(),
     [Symbol.asyncDispose]: async () => await producer[Symbol.asyncDispose](),
   }
 }

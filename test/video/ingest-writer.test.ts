@@ -168,6 +168,7 @@ describe('the transactions of an ingest', () => {
       sendOffsets: (offsets, group) => producer.sendOffsets(offsets, group),
       commit: () => producer.commit(),
       abort: () => producer.abort(),
+      discard: () => producer.discard(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
     tap.release(10)

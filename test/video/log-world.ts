@@ -168,6 +168,7 @@ function interrupted(
     sendOffsets: (offsets, group) => producer.sendOffsets(offsets, group),
     commit: () => dying('commit', () => producer.commit()),
     abort: () => dying('abort', () => producer.abort()),
+    discard: () => producer.discard(),
     [Symbol.asyncDispose]: async () => {
       if (!dead) await producer[Symbol.asyncDispose]()
     },
@@ -193,6 +194,7 @@ export function flushingAfter(
     sendOffsets: (offsets, group) => producer.sendOffsets(offsets, group),
     commit: () => producer.commit(),
     abort: () => producer.abort(),
+    discard: () => producer.discard(),
     [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
   }))
 }

@@ -45,6 +45,7 @@ export class EmbeddedProducer implements Producer {
   #isCommitting = false
   /** What the caller was told last. */
   #reported: Error | undefined
+  #isDiscarded = false
   #isClosed = false
 
   constructor(broker: LogBroker, options: EmbeddedProducerOptions) {
@@ -68,12 +69,13 @@ export class EmbeddedProducer implements Producer {
   send(record: ProducerRecord): void {
     assert(this.#identity !== undefined, 'a producer sends after its init')
     assert(!this.#isClosed, 'the producer is closed')
-    this.#queue.send(record)
+    if (!this.#isDiscarded) this.#queue.send(record)
   }
 
   async flush(): Promise<readonly PartitionOffset[]> {
     const identity = this.#assertInitialized()
     await this.#queue.settle()
+    this.#assertUsable()
     this.#throwFailure(identity)
     if (identity.transactionalId !== undefined) {
       // Where nothing of it was sent yet, any session will do.
@@ -129,6 +131,11 @@ export class EmbeddedProducer implements Producer {
     }
   }
 
+  discard(): void {
+    this.#isDiscarded = true
+    void this.#queue.drop()
+  }
+
   /** Outside transactions what is queued goes out first; an open transaction is aborted. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return
@@ -137,6 +144,7 @@ export class EmbeddedProducer implements Producer {
     const identity = this.#identity
     if (identity === undefined) return
     if (identity.transactionalId === undefined) {
+      if (this.#isDiscarded) return
       await this.#queue.settle()
       if (this.#queue.failure !== this.#reported) this.#throwFailure(identity)
       return
@@ -208,6 +216,6 @@ export class EmbeddedProducer implements Producer {
 
   #assertUsable(): void {
     this.#broker.assertOpen()
-    if (this.#isClosed) throw logClosed('producer')
+    if (this.#isClosed || this.#isDiscarded) throw logClosed('producer')
   }
 }

@@ -42,6 +42,7 @@ export class MemoryProducer implements Producer {
   #transaction: TransactionState = 'none'
   /** Calls of send so far. */
   #sends = 0
+  #isDiscarded = false
   #isClosed = false
 
   constructor(options: MemoryProducerOptions) {
@@ -67,6 +68,7 @@ export class MemoryProducer implements Producer {
 
   send(record: ProducerRecord): void {
     assert(!this.#isClosed, 'send after close')
+    if (this.#isDiscarded) return
     if (this.#options.transactionalId !== undefined && this.#transaction === 'none') {
       this.#transaction = 'open'
     }
@@ -78,6 +80,7 @@ export class MemoryProducer implements Producer {
     this.#refuseClosed()
     const outbox = this.#initialized()
     await outbox.settled()
+    this.#refuseClosed()
     await this.#options.line.run({ kind: 'flush', ...this.#id }, () => undefined)
     return outbox.takeAcknowledged()
   }
@@ -115,11 +118,12 @@ export class MemoryProducer implements Producer {
     this.#refuseClosed()
     const outbox = this.#transactional('abort')
     assert(this.#transaction !== 'committing', 'abort before the outcome of commit is known')
-    await outbox.drop()
-    const { failure } = outbox
-    if (failure instanceof TransportError && failure.kind === 'fenced') throw failure
-    if (this.#transaction === 'open') await this.#end(outbox, 'abort')
-    outbox.recover()
+    await this.#abort(outbox)
+  }
+
+  discard(): void {
+    this.#isDiscarded = true
+    void this.#outbox?.drop()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -139,10 +143,18 @@ export class MemoryProducer implements Producer {
     await outbox.drop()
     if (this.#transaction !== 'open' || !this.#options.line.isOpen) return
     try {
-      await this.abort()
+      await this.#abort(outbox)
     } catch (error) {
       if (!isMillraceError(error)) throw error
     }
+  }
+
+  async #abort(outbox: Outbox): Promise<void> {
+    await outbox.drop()
+    const { failure } = outbox
+    if (failure instanceof TransportError && failure.kind === 'fenced') throw failure
+    if (this.#transaction === 'open') await this.#end(outbox, 'abort')
+    outbox.recover()
   }
 
   async #end(outbox: Outbox, type: ControlType): Promise<void> {
@@ -178,7 +190,7 @@ export class MemoryProducer implements Producer {
   }
 
   #refuseClosed(): void {
-    if (this.#isClosed) throw logClosed('producer')
+    if (this.#isClosed || this.#isDiscarded) throw logClosed('producer')
   }
 
   get #id(): { readonly transactionalId?: string } {

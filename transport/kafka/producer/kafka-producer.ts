@@ -55,6 +55,7 @@ export class KafkaProducer implements Producer {
   #isCommitting = false
   /** Whether an answer to that commit was lost: a refusal does not tell what became of it then. */
   #isCommitLost = false
+  #isDiscarded = false
   #isClosed = false
 
   constructor(link: ProducerLink, options: KafkaProducerOptions) {
@@ -91,12 +92,14 @@ export class KafkaProducer implements Producer {
   send(record: ProducerRecord): void {
     assert(this.#identity !== undefined, 'a producer sends after its init')
     assert(!this.#isClosed, 'the producer is closed')
-    this.#queue.send(record)
+    if (!this.#isDiscarded) this.#queue.send(record)
   }
 
   async flush(): Promise<readonly PartitionOffset[]> {
     this.#assertInitialized()
-    await this.#throwFailure(await this.#queue.settle())
+    const flush = await this.#queue.settle()
+    this.#assertUsable()
+    await this.#throwFailure(flush)
     return this.#queue.takeAcknowledged()
   }
 
@@ -160,6 +163,11 @@ export class KafkaProducer implements Producer {
     }
   }
 
+  discard(): void {
+    this.#isDiscarded = true
+    void this.#queue.drop()
+  }
+
   /** Outside transactions what is queued goes out first; an open transaction is aborted. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return
@@ -177,6 +185,7 @@ export class KafkaProducer implements Producer {
     const identity = this.#identity
     if (identity === undefined) return
     if (this.#coordination === undefined) {
+      if (this.#isDiscarded) return
       await this.#throwFailure(await this.#queue.settle())
       return
     }
@@ -295,6 +304,6 @@ export class KafkaProducer implements Producer {
   }
 
   #assertUsable(): void {
-    if (this.#isClosed) throw logClosed('producer')
+    if (this.#isClosed || this.#isDiscarded) throw logClosed('producer')
   }
 }
