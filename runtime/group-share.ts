@@ -35,7 +35,12 @@ export interface GroupShareParts {
   readonly application: string
   readonly subtopologies: readonly Subtopology[]
   readonly partitionsOf: (topic: Topic) => number
+  /** Of the topology and the version. */
   readonly fingerprint: string
+  /** What the author calls it; '' where it has no name. */
+  readonly version: string
+  /** Where the process can be asked, if it can. */
+  readonly address: string | undefined
   readonly processId: string
   /** The name that outlives the process, if it has one. */
   readonly instanceId: string | undefined
@@ -102,6 +107,10 @@ export class GroupShare implements Share, MembershipListener {
     const metadata = this.#membership?.metadata
     if (metadata === undefined || metadata.generation < 0) throw groupLost(this.#parts.application)
     return metadata
+  }
+
+  get aliveUntilMs(): number {
+    return this.#membership?.aliveUntilMs ?? -Infinity
   }
 
   get departed(): readonly string[] {
@@ -248,7 +257,7 @@ export class GroupShare implements Share, MembershipListener {
   }
 
   #joinData(): Buffer {
-    const { processId, fingerprint } = this.#parts
+    const { processId, fingerprint, version, address } = this.#parts
     const running = new Set((this.#active ?? []).map(describeTask))
     const rest = new Set([...this.#standby.map(describeTask), ...this.#onDisk])
     const tasks: TaskOnDisk[] = [
@@ -261,7 +270,8 @@ export class GroupShare implements Share, MembershipListener {
     return encodeJoinData({
       processId,
       fingerprint,
-      version: '',
+      version,
+      ...(address === undefined ? {} : { clientAddress: address }),
       tasks,
       knownProcesses: this.#processes,
       ...(this.#isIdle ? { isIdle: true } : {}),

@@ -14,6 +14,8 @@ export interface Share extends AsyncDisposable {
   readonly standby: readonly TaskId[]
   /** On whose behalf offsets are committed. Throws MILLRACE_GROUP_LOST where the group has put this member out, and what ended the membership where that is over. */
   readonly group: GroupMetadata
+  /** Until when, by the clock's monotonic time, nobody else can have what is to run. */
+  readonly aliveUntilMs: number
   /** Transactional ids of processes that have left, until they are fenced. */
   readonly departed: readonly string[]
   fenced(transactionalIds: readonly string[]): void
@@ -47,6 +49,7 @@ export class StaticShare implements Share {
   readonly standby: readonly TaskId[] = []
   readonly group: GroupMetadata
   readonly departed: readonly string[] = []
+  readonly aliveUntilMs = Infinity
 
   constructor(groupId: string, tasks: readonly TaskId[]) {
     this.active = tasks

@@ -12,6 +12,7 @@ import { TransportError } from '../transport/errors.ts'
 import type { Producer, Reader } from '../transport/transport.ts'
 import { describeTask } from './assignment.ts'
 import { AT_LEAST_ONCE, EXACTLY_ONCE } from './commit.ts'
+import { Lease, whileHeld } from './lease.ts'
 import { openCopy, openTask } from './open-task.ts'
 import { Outputs } from './outputs.ts'
 import { RELEASE } from './release.ts'
@@ -60,6 +61,9 @@ export class UnitLife implements ShareHolder {
   #keeper: TaskKeeper | undefined
   #standbys: Standbys | undefined
   #initialized: Promise<void> | undefined
+  /** Where nothing but time fences this life: in a group, outside transactions. */
+  #lease: Lease | undefined
+  #producer: Producer | undefined
   #hasRestored = false
 
   constructor(parts: UnitLifeParts) {
@@ -93,6 +97,7 @@ export class UnitLife implements ShareHolder {
       await using resources = new AsyncDisposableStack()
       const { loop, keeper, standbys } = this.#open(resources)
       share.hold(this)
+      this.#lease?.watch()
       const beside = [keeper, standbys].map(
         async (work) =>
           await work.run(over.signal).catch((error: unknown) => loop.breakOff(asError(error))),
@@ -114,19 +119,22 @@ export class UnitLife implements ShareHolder {
   async joining(): Promise<void> {
     // A loop that ended commits nothing any more: it is as good as held.
     await this.#loop?.holdRounds().catch(() => {})
+    this.#lease?.rest()
   }
 
   async trimmed(): Promise<void> {
+    this.#lease?.watch()
     await this.#keeper?.trimmed()
   }
 
   changed(): void {
+    this.#lease?.watch()
     this.#loop?.resumeRounds()
     this.#keeper?.changed()
   }
 
   async lost(error: Error): Promise<void> {
-    this.#lost.abort(error)
+    this.#giveUp(error)
     await this.#over.promise
   }
 
@@ -135,7 +143,18 @@ export class UnitLife implements ShareHolder {
   }
 
   failed(error: Error): void {
+    this.#discard()
     this.#loop?.breakOff(error)
+  }
+
+  #giveUp(error: Error): void {
+    this.#discard()
+    this.#lost.abort(error)
+  }
+
+  /** An heir does again what waits to be sent. (A transaction is fenced by the log, and aborted at the end.) */
+  #discard(): void {
+    if (this.#parts.guarantee === 'at-least-once') this.#producer?.discard()
   }
 
   /**
@@ -158,6 +177,7 @@ export class UnitLife implements ShareHolder {
   } {
     const { share, home, transport, services } = this.#parts
     const lines = this.#openLines(resources)
+    this.#lease = this.#openLease(resources)
     const loop = this.#newLoop(lines, resources.use(this.#purge()))
     const standbys = new Standbys({
       groupId: services.open.application,
@@ -184,6 +204,15 @@ export class UnitLife implements ShareHolder {
     return { loop, keeper, standbys }
   }
 
+  #openLease(resources: AsyncDisposableStack): Lease | undefined {
+    const { mode, guarantee, share, services } = this.#parts
+    if (mode === 'static' || guarantee === 'exactly-once') return undefined
+    const { clock, open } = services
+    const onOver = (error: Error): void => this.#giveUp(error)
+    const lease = new Lease({ application: open.application, share, clock, onOver })
+    return resources.use(lease)
+  }
+
   /** What goes between the unit and its log, and what wakes the loop. */
   #openLines(resources: AsyncDisposableStack): Lines {
     const { transport, services, guarantee, transactionalId } = this.#parts
@@ -194,6 +223,7 @@ export class UnitLife implements ShareHolder {
     const transactional =
       guarantee === 'exactly-once' ? { transactionalId, transactionTimeoutMs } : {}
     const producer = resources.use(transport.openProducer(transactional))
+    this.#producer = producer
     const wakeup = new Wakeup()
     resources.use(services.pause.onResume(() => wakeup.ring()))
     return { reader, producer, wakeup, outputs: new Outputs(producer, { maxHeldBytes: heldBytes }) }
@@ -202,6 +232,8 @@ export class UnitLife implements ShareHolder {
   #newLoop(lines: Lines, purge: RepartitionPurge): UnitLoop {
     const { unit, mode, share, transport, services, guarantee, steps } = this.#parts
     const { clock, limits, pause, onEvent } = services
+    const commit = steps?.commit ?? (guarantee === 'exactly-once' ? EXACTLY_ONCE : AT_LEAST_ONCE)
+    const lease = this.#lease
     return new UnitLoop({
       ...lines,
       unit,
@@ -213,7 +245,7 @@ export class UnitLife implements ShareHolder {
       onEvent,
       purge,
       group: () => share.group,
-      steps: steps?.commit ?? (guarantee === 'exactly-once' ? EXACTLY_ONCE : AT_LEAST_ONCE),
+      steps: lease === undefined ? commit : whileHeld(commit, lease),
       releaseSteps: steps?.release ?? RELEASE,
       commitOffsets: async (offsets, group) =>
         group.generation < 0

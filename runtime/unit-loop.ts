@@ -181,8 +181,13 @@ export class UnitLoop {
     }
   }
 
+  get #isOver(): boolean {
+    return this.#over !== undefined
+  }
+
   #end(reason: Error): void {
     this.#over = reason
+    this.#parts.wakeup.ring()
     for (const { failed } of this.#requests.splice(0)) failed(reason)
   }
 
@@ -191,8 +196,9 @@ export class UnitLoop {
     const ring = (): void => wakeup.ring()
     stop.addEventListener('abort', ring, { once: true })
     try {
-      while (!stop.aborted) await this.#guarded(() => this.#turn(stop))
-      await this.#finish()
+      // Whoever left at once has waited for no turn: the one under way is the last.
+      while (!stop.aborted && !this.#isOver) await this.#guarded(() => this.#turn(stop))
+      if (!this.#isOver) await this.#finish()
     } finally {
       stop.removeEventListener('abort', ring)
     }
