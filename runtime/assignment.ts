@@ -28,6 +28,13 @@ export interface GroupAssignment {
   readonly instanceId?: string
   /** Copies of each task's state that other processes keep up to date. Default 0. */
   readonly standbys?: number
+  /** Where this process can be asked, as `host:port`: the members of the group tell it each other. */
+  readonly address?: string
+  /**
+   * A name for what the code does. A process whose group names another one is refused; without it,
+   * source topics and stores alone are compared.
+   */
+  readonly version?: string
 }
 
 /** One task: a sub-topology on one partition. */

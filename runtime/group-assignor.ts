@@ -118,8 +118,9 @@ function establishedFingerprint(joined: readonly Joined[]): string | undefined {
 function judge(joined: Joined, fingerprint: string): Joined {
   const { data, member } = joined
   if (data === undefined || data.fingerprint === fingerprint) return joined
+  const version = data.version === '' ? 'no name' : JSON.stringify(data.version)
   const refused =
-    `member ${member.memberId} runs another topology than its group: its source topics or its stores differ. ` +
+    `member ${member.memberId} runs another topology than its group: its source topics, its stores or its version (${version}) differ. ` +
     'Stop the processes that run the old one before the new one starts, or start it under another application id.'
   return { ...joined, refused }
 }

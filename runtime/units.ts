@@ -4,6 +4,7 @@ import { isMillraceError } from '../model/errors.ts'
 import { openStateDirectory } from '../state/directory.ts'
 import type { StateHome } from '../state/home.ts'
 import { topologyFingerprint } from '../topology/fingerprint.ts'
+import type { Topology } from '../topology/graph.ts'
 import { assignStatically, type GroupAssignment, type StaticAssignment } from './assignment.ts'
 import type { Guarantee, StreamsOptions } from './config.ts'
 import { GroupShare, groupTransactionalId } from './group-share.ts'
@@ -53,6 +54,7 @@ function staticUnits(request: MakeUnits, assignment: StaticAssignment): readonly
 function groupUnit(request: MakeUnits, assignment: GroupAssignment): CommitUnit {
   const { application, options, services } = request
   const { topology } = services.open
+  const { version = '' } = assignment
   return unitOf(request, {
     unit: 0,
     mode: 'group',
@@ -64,7 +66,9 @@ function groupUnit(request: MakeUnits, assignment: GroupAssignment): CommitUnit 
         application,
         subtopologies: topology.subtopologies,
         partitionsOf: services.partitionsOf,
-        fingerprint: createHash('sha256').update(topologyFingerprint(topology)).digest('hex'),
+        fingerprint: fingerprintOf(topology, version),
+        version,
+        address: assignment.address,
         processId: home.processId,
         instanceId: assignment.instanceId,
         standbys: assignment.standbys ?? 0,
@@ -73,6 +77,12 @@ function groupUnit(request: MakeUnits, assignment: GroupAssignment): CommitUnit 
         limits: services.limits,
       }),
   })
+}
+
+/** What the processes of a group must have in common. */
+function fingerprintOf(topology: Topology, version: string): string {
+  const hash = createHash('sha256').update(topologyFingerprint(topology))
+  return (version === '' ? hash : hash.update(`\nversion ${version}`)).digest('hex')
 }
 
 function unitOf(
