@@ -6,7 +6,7 @@
  */
 import { sleep } from '../model/clock.ts'
 import { eitherSignal } from '../model/either-signal.ts'
-import { asError, isMillraceError } from '../model/errors.ts'
+import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
 import type { StateHome } from '../state/home.ts'
 import { TransportError } from '../transport/errors.ts'
 import type { Producer, Reader } from '../transport/transport.ts'
@@ -29,6 +29,8 @@ import type { StartOffset, UnitTask } from './unit-task.ts'
 import { untilAborted } from '../model/until-aborted.ts'
 import { Wakeup } from './wakeup.ts'
 
+/** Of the rebalance timeout, for which a commit on its way may hold up the joining of the group. */
+const HOLD_SHARE = 0.5
 /** Heartbeats within which whoever was fenced hears from the group whether it is out. */
 const HEARTBEATS = 2
 
@@ -117,8 +119,14 @@ export class UnitLife implements ShareHolder {
   }
 
   async joining(): Promise<void> {
+    const { clock, limits, open } = this.#parts.services
+    const deadlineMs = limits.rebalanceTimeoutMs * HOLD_SHARE
+    const late = clock.timer(deadlineMs, () => {
+      this.#giveUp(commitHeldUp(open.application, deadlineMs))
+    })
     // A loop that ended commits nothing any more: it is as good as held.
     await this.#loop?.holdRounds().catch(() => {})
+    late.cancel()
     this.#lease?.rest()
   }
 
@@ -338,6 +346,16 @@ function restoredTo(tasks: readonly UnitTask[]): number {
     }
   }
   return records
+}
+
+/** The group waits for each member before it goes on, and puts out who is not there in time. */
+function commitHeldUp(application: string, deadlineMs: number): MillraceError {
+  return new MillraceError(
+    'MILLRACE_COMMIT_HELD_UP',
+    `a commit of ${application} is still on its way ${deadlineMs} ms after the members of its group began to join; longer, and the group would go on without this process. ` +
+      'It starts over from what is committed; look at the brokers, or raise rebalanceTimeoutMs.',
+    { remedy: 'retry' },
+  )
 }
 
 /** Whether somebody else writes, or commits, in this process's place. */

@@ -57,3 +57,35 @@ test('a life that begins while the members of its group change commits nothing u
   expect(restarts()).toBe(1)
   for (const life of lives) await life.close()
 })
+
+test('a commit that does not end holds up a rebalance for half of its timeout, and puts nobody out', async () => {
+  const bench = await MemoryBench.with(['in', 'out'], PARTITIONS)
+  const out = () => Array.from({ length: PARTITIONS }, (_, p) => bench.texts('out', p)).flat()
+  const gate = Promise.withResolvers<void>()
+  let [isShut, isHeld] = [false, false]
+  const first = await bench.start(counting, {
+    ...member('one', async () => {
+      isHeld = isShut
+      if (isShut) await gate.promise
+    }),
+    limits: {},
+  })
+  await bench.produce('in', RECORDS)
+  await bench.until(() => out().length === PARTITIONS)
+  isShut = true
+  await bench.produce('in', RECORDS)
+  await bench.until(() => isHeld)
+  const second = bench.start(counting, member('two'))
+  const reasons = () =>
+    first.events.flatMap((event) => (event.kind === 'restarting' ? [event.error] : []))
+  await bench.until(() => reasons().length > 0)
+  isShut = false
+  await bench.until(() => out().length === 2 * PARTITIONS)
+  expect(reasons()).toMatchObject([{ code: 'MILLRACE_COMMIT_HELD_UP' }])
+  gate.resolve()
+  await bench.pass(1_000)
+  expect(out().toSorted()).toEqual(
+    RECORDS.flatMap(({ key }) => [`${key}=1`, `${key}=2`]).toSorted(),
+  )
+  for (const life of [first, await second]) await life.close()
+})
