@@ -114,7 +114,7 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   },
   'LevelDB before the commit': {
     planted: steps(seal, logChanges, flush, applyEarly, sendOffsets, commitTransaction, release),
-    knownSeed: 22,
+    knownSeed: 53,
   },
   'a send of N+1 before N is resolved': {
     planted: steps(seal, logChanges, flush, sendOffsets, release, commitTransaction, apply),
@@ -122,7 +122,7 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   },
   'offsets read before init': {
     planted: { start: [readOffsets, ...START.filter((step) => step !== readOffsets)] },
-    knownSeed: 284,
+    knownSeed: 672,
   },
   'the last stable offset as the end of a restore': {
     planted: { transport: stableEnds },
@@ -141,12 +141,12 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   'a revoked task that is not committed': {
     planted: { release: [letGo] },
     mode: 'group',
-    knownSeed: 20,
+    knownSeed: 35,
   },
   'a transaction kept over a changed member id': {
     planted: { transport: deafToLoss },
     mode: 'group',
-    knownSeed: 84,
+    knownSeed: 196,
   },
   'a purge before the commit': {
     planted: {
