@@ -6,6 +6,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isMissing } from './missing-file.ts'
 
 /** Makes the folder at `path` and those above it that are missing. Rejects with the system's error. */
 export async function makeFolder(path: string): Promise<void> {
@@ -55,8 +56,4 @@ async function isFolder(path: string): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }

@@ -12,10 +12,11 @@
  * (docs/decisions/blob-files.md).
  */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises'
+import { open, readdir, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32c } from '../model/crc32c.ts'
 import { asError } from '../model/errors.ts'
+import { makeFolder } from '../model/make-folder.ts'
 import type { BlobPointer } from './blob-pointer.ts'
 import { causeCode, stateCorrupt } from './level-errors.ts'
 
@@ -49,7 +50,7 @@ export class BlobFiles {
 
   /** Writes a value into a new file. Whatever it rejects with, no file is left if it can be helped. */
   async write(key: Buffer, value: Buffer): Promise<BlobPointer> {
-    if (!this.#folderExists) await mkdir(this.#folder, { recursive: true })
+    if (!this.#folderExists) await makeFolder(this.#folder)
     this.#folderExists = true
     const file = this.#next++
     try {

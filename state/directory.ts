@@ -22,6 +22,7 @@ import { join } from 'node:path'
 import type { Clock } from '../model/clock.ts'
 import { isMillraceError, MillraceError } from '../model/errors.ts'
 import { makeFolder } from '../model/make-folder.ts'
+import { isMissing } from '../model/missing-file.ts'
 import { tellClosed, type OpenedDatabase, type StateHome } from './home.ts'
 import { openLevelDatabase, type LevelDatabaseOptions } from './level-database.ts'
 import { stateError, stateInUse } from './level-errors.ts'
@@ -225,8 +226,7 @@ class UnitFolder implements StateHome {
       await rename(this.#folderOf(taskId), removed)
       await rm(removed, { recursive: true })
     } catch (error) {
-      const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-      if (!isGone) throw stateError(error, this.place)
+      if (!isMissing(error)) throw stateError(error, this.place)
     }
   }
 }

@@ -58,7 +58,7 @@ export async function openLevelDatabase(
   options: LevelDatabaseOptions = {},
 ): Promise<OpenedDatabase> {
   try {
-    // Else LevelDB's binding makes it, by a recursive mkdir.
+    // Else LevelDB's binding makes it, by a recursive mkdir. Of two who open at the same time the lock lets one.
     await makeFolder(folder)
     if (isMarkedDamaged(folder)) return await replace(folder, options)
     try {
@@ -72,7 +72,6 @@ export async function openLevelDatabase(
   }
 }
 
-/** Who opens at the same time may have made the folder; the lock tells the two apart. */
 async function replace(folder: string, options: LevelDatabaseOptions): Promise<OpenedDatabase> {
   let n = 1
   while (await exists(`${folder}.corrupt-${n}`)) n++

@@ -5,6 +5,7 @@
 import { open, readFile, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MillraceError } from '../model/errors.ts'
+import { isMissing } from '../model/missing-file.ts'
 
 /** The contents of `unit.json`. */
 export interface UnitFile {
@@ -31,7 +32,7 @@ export async function readUnitFile(folder: string): Promise<UnitFile | undefined
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
   const unit = parse(text)

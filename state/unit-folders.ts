@@ -5,6 +5,7 @@
  */
 import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isMissing } from '../model/missing-file.ts'
 import { lockUnitFolder } from './directory.ts'
 import { stateError } from './level-errors.ts'
 
@@ -60,7 +61,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
     const entries = await readdir(folder, { withFileTypes: true })
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    if (isMissing(error)) return []
     throw stateError(error, folder)
   }
 }

@@ -4,8 +4,9 @@
  * what it was making lies in a folder that carries its process id, and is cleared by the next one.
  */
 import { createHash } from 'node:crypto'
-import { access, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises'
+import { access, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder } from '../model/make-folder.ts'
 import {
   CLIP_FRAME_RATE,
   clipArguments,
@@ -48,7 +49,7 @@ export async function makeClip(options: ClipOptions): Promise<Clip> {
   const key = createHash('sha256').update(args.join('\n')).digest('hex').slice(0, 16)
   const file = path.join(folder, `${size}-${key}.mp4`)
   if (!(await exists(file))) {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await clearAbandoned(folder)
     const program = await findFfmpeg(options.env)
     await makeInPlace(file, (target) =>

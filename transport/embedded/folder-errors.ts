@@ -86,11 +86,6 @@ export function logInUse(folder: string, holderPid: number | undefined): Transpo
   })
 }
 
-/** Whether a file or folder was not there. */
-export function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-}
-
 function isDiskFull(cause: unknown): boolean {
   for (let error: unknown = cause; error instanceof Error; error = error.cause) {
     const code = 'code' in error ? String(error.code) : ''

@@ -23,7 +23,8 @@ import {
   type SequenceRow,
   type StartRow,
 } from './index-rows.ts'
-import { diskError, isMissing, logDamaged } from './folder-errors.ts'
+import { isMissing } from '../../model/missing-file.ts'
+import { diskError, logDamaged } from './folder-errors.ts'
 import type { LogIndex } from './log-index.ts'
 import { PartitionLog, type LogResources } from './partition-log.ts'
 import { segmentPath } from './partition-writer.ts'

@@ -14,7 +14,8 @@ import {
   type BatchHeader,
 } from '../record-batch.ts'
 import type { BufferPool } from '../buffer-pool.ts'
-import { diskError, isMissing, logDamaged } from './folder-errors.ts'
+import { isMissing } from '../../model/missing-file.ts'
+import { diskError, logDamaged } from './folder-errors.ts'
 import type { Region, Segment } from './segment.ts'
 
 /** What is read, and what of it is wanted. */

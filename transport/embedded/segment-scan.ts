@@ -13,7 +13,8 @@ import {
   verifyBatch,
   type BatchHeader,
 } from '../record-batch.ts'
-import { diskError, isMissing, logDamaged } from './folder-errors.ts'
+import { isMissing } from '../../model/missing-file.ts'
+import { diskError, logDamaged } from './folder-errors.ts'
 import type { Segment } from './segment.ts'
 
 /** Bytes of one window: a batch as producers gather them by default fits. */

@@ -4,8 +4,10 @@
  * PLACE_BYTES. So what lies between two places is one big batch, exactly, or small ones of less than
  * 2 x PLACE_BYTES in all: any record is one read away, and a big one is read without a byte too many.
  */
-import { mkdir, open, type FileHandle } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeFolder } from '../../model/make-folder.ts'
+import { isMissing } from '../../model/missing-file.ts'
 import type { FilePool } from './file-pool.ts'
 
 /** See above. */
@@ -209,8 +211,8 @@ async function openOrMake(path: string): Promise<FileHandle> {
   try {
     return await openExisting(path)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
-    await mkdir(dirname(path), { recursive: true })
+    if (!isMissing(error)) throw error
+    await makeFolder(dirname(path))
     return await open(path, 'wx+')
   }
 }
