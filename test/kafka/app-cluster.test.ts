@@ -11,6 +11,7 @@ import { addressesOf } from './addresses.ts'
 import { AppStage } from './app-stage.ts'
 import { borrowNodes, type BorrowedNodes } from './borrowed-nodes.ts'
 import type { KafkaNode } from './broker.ts'
+import { expectCountedOnce } from './counted-once.ts'
 
 const PARTITIONS = 2
 /** A node that was killed is noticed after seconds, and starts in seconds. */
@@ -95,12 +96,8 @@ async function caughtUp(app: StreamsApp): Promise<void> {
   await app.caughtUp(AbortSignal.timeout(PATIENCE.timeout))
 }
 
-/** Everything that was fed was counted once, and the app is still there. */
 async function expectExactlyOnce(app: StreamsApp): Promise<void> {
-  await caughtUp(app)
-  expect(await stage.counts()).toEqual(stage.expectedCounts)
-  expect(app.state).toBe('running')
-  await app.close()
+  await expectCountedOnce(stage, app, PATIENCE.timeout)
 }
 
 /** The node that coordinates the transactions of the app's first unit. */

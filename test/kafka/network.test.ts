@@ -11,6 +11,7 @@ import type { StreamsApp } from '../../runtime/app.ts'
 import type { StreamsLimits, StreamsOptions } from '../../runtime/config.ts'
 import { AppStage, type AppsWay } from './app-stage.ts'
 import { TestCluster } from './broker.ts'
+import { expectCountedOnce } from './counted-once.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
 /** From a request to its answer, whichever it is. */
@@ -106,12 +107,8 @@ async function caughtUp(app: StreamsApp): Promise<void> {
   await app.caughtUp(AbortSignal.timeout(PATIENCE.timeout))
 }
 
-/** Everything that was fed was counted once, and the app is still there. */
 async function expectExactlyOnce(app: StreamsApp): Promise<void> {
-  await caughtUp(app)
-  expect(await stage.counts()).toEqual(stage.expectedCounts)
-  expect(app.state).toBe('running')
-  await app.close()
+  await expectCountedOnce(stage, app, PATIENCE.timeout)
 }
 
 describe.each(MODES)('an app %s, whose broker', (_, assignment) => {

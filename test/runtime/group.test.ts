@@ -5,9 +5,9 @@ import type { Guarantee, StreamsEvent } from '../../runtime/config.ts'
 import { text } from '../../serdes/primitives.ts'
 import { topology } from '../../topology/builder.ts'
 import { TransportError } from '../../transport/errors.ts'
-import type { Faults } from '../../transport/memory/faults.ts'
 import { counting } from './counting.ts'
 import { MemoryBench, type Life, type LifeOptions } from './memory-bench.ts'
+import { silenceOf } from './silence.ts'
 import { gated, endingMembership } from './wrapped-transport.ts'
 
 const GROUP: GroupAssignment = { kind: 'group' }
@@ -195,24 +195,20 @@ describe('a group of processes', () => {
 
 describe('a process that was taken for dead', () => {
   test('says that the group has put it out, and not that it was fenced, though its heir came first', async () => {
-    let isSilent = false
-    const decide: Faults['decide'] = ({ kind, connection }) =>
-      isSilent && connection === 'life-1' && kind === 'heartbeat'
-        ? { outcome: 'refused' }
-        : undefined
-    const bench = new MemoryBench({ decide })
+    const silence = silenceOf('life-1')
+    const bench = new MemoryBench(silence)
     await bench.createTopics(['in', 'out'], PARTITIONS)
     const group = new Group(bench)
     const away = await group.join('machine-0')
     await group.join('machine-1')
     await group.produce()
     await group.counted()
-    isSilent = true
+    silence.isSilent = true
     await bench.until(() => group.shares()[1]?.length === PARTITIONS)
     await group.produce()
     // Its commit is refused before the group answers it again.
     await bench.pass(200)
-    isSilent = false
+    silence.isSilent = false
     await bench.until(() => group.shares().every(({ length }) => length === PARTITIONS / 2))
     await group.produce()
     await group.counted()
@@ -296,21 +292,17 @@ describe('two processes of a group under one instance id', () => {
   })
 
   test('are not taken for two where one was only not heard of for a session: it joins again', async () => {
-    let isSilent = false
-    const decide: Faults['decide'] = ({ kind, connection }) =>
-      isSilent && connection === 'life-1' && kind === 'heartbeat'
-        ? { outcome: 'refused' }
-        : undefined
-    const bench = new MemoryBench({ decide })
+    const silence = silenceOf('life-1')
+    const bench = new MemoryBench(silence)
     await bench.createTopics(['in', 'out'], PARTITIONS)
     const group = new Group(bench)
     const away = await group.join('machine-0', { assignment: instance })
     await group.join('machine-1')
     await group.produce()
     await group.counted()
-    isSilent = true
+    silence.isSilent = true
     await bench.until(() => group.shares()[1]?.length === PARTITIONS)
-    isSilent = false
+    silence.isSilent = false
     await group.produce()
     await bench.until(() => group.shares().every(({ length }) => length === PARTITIONS / 2))
     await group.produce()

@@ -1,11 +1,11 @@
 /** When a unit that fails is tried again, and when it is given up. */
 import { describe, expect, test } from 'vitest'
-import type { Faults } from '../../transport/memory/faults.ts'
 import { TransportError } from '../../transport/errors.ts'
 import type { Reader, Transport } from '../../transport/transport.ts'
 import { isMillraceError } from '../../model/errors.ts'
 import { counting } from './counting.ts'
 import { MemoryBench, type Life, type LifeOptions } from './memory-bench.ts'
+import { silenceOf } from './silence.ts'
 
 const GROUP: LifeOptions = { assignment: { kind: 'group' } }
 const MINUTE_MS = 60_000
@@ -86,12 +86,8 @@ describe('an app that had nothing to commit for longer than a unit may fail', ()
     ['a member whose topic is quiet', 2, 'goes on'],
     ['a member that is paused while records wait', 2, 'is paused'],
   ])('starts over after its first failure: %s', async (_, partitions, how) => {
-    let isSilent = false
-    const decide: Faults['decide'] = ({ kind, connection }) =>
-      isSilent && connection === 'life-2' && kind === 'heartbeat'
-        ? { outcome: 'refused' }
-        : undefined
-    const bench = new MemoryBench({ decide })
+    const silence = silenceOf('life-2')
+    const bench = new MemoryBench(silence)
     await bench.createTopics(['in', 'out'], partitions)
     const first = await bench.start(counting, { machine: 'a', ...GROUP })
     const places = Array.from({ length: partitions }, (_, partition) => ({ partition }))
@@ -105,9 +101,9 @@ describe('an app that had nothing to commit for longer than a unit may fail', ()
     }
     for (const times of [1, 2]) {
       await bench.pass(10 * MINUTE_MS)
-      isSilent = true
+      silence.isSilent = true
       await bench.pass(MINUTE_MS)
-      isSilent = false
+      silence.isSilent = false
       await bench.pass(MINUTE_MS)
       expect(second.app.state).toBe('running')
       const codes = restarts(second).map(({ error }) => isMillraceError(error) && error.code)
