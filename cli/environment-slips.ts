@@ -6,8 +6,8 @@
  * variables behind it too, and what a user does not know of must not stop a start. So only a single
  * edit from a name that the command reads is refused, for that is a slip. What may be one is noted:
  * a name that is near to such a name or begins alike, and one that spells an option which has no
- * variable. About all
- * others nothing is said, those of our own tests (MILLRACE_TEST_BROKERS, MILLRACE_SEED) among them.
+ * variable. About all others nothing is said, those of our own tests (MILLRACE_TEST_BROKERS,
+ * MILLRACE_SEED) among them.
  * Names behind MILLRACE_KAFKA_ are settings, which transport/kafka/options/setting-names.ts judges.
  */
 import { isOneEditAway, nearest } from '../model/nearest.ts'

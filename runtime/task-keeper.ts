@@ -14,6 +14,7 @@ import { eitherSignal } from '../model/either-signal.ts'
 import { asError } from '../model/errors.ts'
 import { untilAborted } from '../model/until-aborted.ts'
 import { describeTask, type TaskId } from './assignment.ts'
+import { ACCEPTABLE_LAG } from './group-assignor.ts'
 import type { Share } from './share.ts'
 import type { Standbys } from './standbys.ts'
 import type { StartOffset, UnitTask } from './unit-task.ts'
@@ -39,9 +40,6 @@ export interface TaskKeeperParts {
   /** What runs is what the share says. */
   readonly onSettled: (tasks: readonly UnitTask[]) => void
 }
-
-/** Changelog records by which a copy may be behind and still start before others: as where the assignor counts state as up to date. */
-const READY_LAG = 10_000
 
 const CALLED_OFF = new Error('the tasks of this unit have changed')
 
@@ -175,9 +173,9 @@ export class TaskKeeper {
     }
   }
 
-  /** Whether a copy of its state is here that is nearly up to date. */
+  /** Whether a copy of its state is here that the assignor counts as up to date. */
   #isReady(taskId: TaskId): boolean {
-    return (this.#parts.standbys.lagOf(describeTask(taskId)) ?? Infinity) <= READY_LAG
+    return (this.#parts.standbys.lagOf(describeTask(taskId)) ?? Infinity) <= ACCEPTABLE_LAG
   }
 
   #runningIds(): readonly TaskId[] {

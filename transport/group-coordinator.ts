@@ -69,7 +69,8 @@ export class GroupCoordinator {
   /**
    * Throws MILLRACE_GROUP_FENCED, or MILLRACE_GROUP_INSTANCE_FENCED, unless the member may commit
    * offsets now, in a transaction or alone. As in Kafka, who names no member may do so in a
-   * transaction at any time, and alone while the group has no members; and a member of the last generation may until all have joined the next.
+   * transaction at any time, and alone while the group has no members; and a member of the last
+   * generation may until all have joined the next.
    */
   assertMayCommit(metadata: GroupMetadata, how: 'in-transaction' | 'alone'): void {
     const { groupId, generation, memberId, groupInstanceId } = metadata

@@ -2,11 +2,11 @@
  * The member's half of a group, once for every log: it joins, assigns where it is asked to, tells
  * its listener, and joins again whenever something calls for it.
  *
- * Two things run side by side. The life is one step after the other (transport/group-phases.ts), and each call of the
- * listener is awaited in it. The pulse (transport/group-pulse.ts) goes by the clock alone, whatever
- * the life waits for, and only leaves notes: that the group rebalances, or that it has put the member
- * out. From that note on `metadata` names nobody, so that nothing more is committed in the name of
- * the old member; the listener is told as soon as its call under way has returned.
+ * Two things run side by side. The life is one step after the other (transport/group-phases.ts), and
+ * each call of the listener is awaited in it. The pulse (transport/group-pulse.ts) goes by the clock
+ * alone, whatever the life waits for, and only leaves notes: that the group rebalances, or that it has
+ * put the member out. From that note on `metadata` names nobody, so that nothing more is committed in
+ * the name of the old member; the listener is told as soon as its call under way has returned.
  */
 import assert from 'node:assert/strict'
 import type { Clock } from '../model/clock.ts'

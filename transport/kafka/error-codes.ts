@@ -54,6 +54,7 @@ export const CODE = {
   fencedInstanceId: 82,
   invalidRecord: 87,
   unstableOffsetCommit: 88,
+  throttlingQuotaExceeded: 89,
   producerFenced: 90,
   unknownTopicId: 100,
   inconsistentTopicId: 103,

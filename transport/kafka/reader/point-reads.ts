@@ -39,8 +39,6 @@ export interface PointSetting {
   readonly signal: AbortSignal
 }
 
-const THROTTLING_QUOTA_EXCEEDED = 89
-
 /** The single reads of one reader. */
 export class PointReads {
   readonly #setting: PointSetting
@@ -218,7 +216,7 @@ export class PointReads {
     const isAnswer = code === CODE.none || code === CODE.offsetOutOfRange
     if (part !== undefined && isAnswer) return part
     // A broker answers with no partition at all where a quota puts this client off.
-    const reason = code === CODE.none ? THROTTLING_QUOTA_EXCEEDED : code
+    const reason = code === CODE.none ? CODE.throttlingQuotaExceeded : code
     throw refused(reason, { api: FETCH.name, place: describePartition(at) })
   }
 
