@@ -1,7 +1,7 @@
 /** The public surface of millrace, in the order of its layers. */
 
 // Words that everybody shares
-export type { Clock, Timer } from './model/clock.ts'
+export type { Clock, LoopWatched, Timer } from './model/clock.ts'
 export { days, hours, minutes, seconds } from './model/duration.ts'
 export { isMillraceError, MillraceError, type ErrorDetails, type Remedy } from './model/errors.ts'
 export { asOffset, asPartition, asTopic } from './model/position.ts'
@@ -218,7 +218,7 @@ export type { LocalStore, LocalStoreOptions } from './runtime/local-store.ts'
 export type { LocalWindowStore } from './runtime/local-window-store.ts'
 export type { FailurePolicies, RecordPolicy } from './runtime/failure.ts'
 export type { Counter } from './runtime/metrics.ts'
-export { systemClock } from './runtime/system-clock.ts'
+export { systemClock, type SystemClockOptions } from './runtime/system-clock.ts'
 export type { AppState } from './runtime/task-state.ts'
 
 // Video

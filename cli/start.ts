@@ -15,7 +15,10 @@ export async function start(): Promise<void> {
     debug: args.includes('--debug'),
     command: undefined,
   }
-  const clock = systemClock()
+  const clock = systemClock({
+    stillLine: (text) =>
+      style.json ? JSON.stringify({ event: 'note', text }) : `millrace: ${text}`,
+  })
   process.once('uncaughtException', (error) => {
     process.stderr.write(describeFailure(rootFailure(error), style))
     process.exit(EXIT.unexpected)

@@ -16,6 +16,17 @@ export interface Clock {
   random(): number
   /** A random UUID in its usual text form. */
   uuid(): string
+  /** Watches from outside of the event loop that it goes on, until it is disposed. Left out where time is simulated. */
+  watchLoop?(watched: LoopWatched): Disposable
+}
+
+/** An event loop that is watched. */
+export interface LoopWatched {
+  /** Goes to standard error when the loop has not come to itself for `afterMs` milliseconds, while it stands still; once each time. */
+  readonly message: string
+  readonly afterMs: number
+  /** Told where nothing can watch; without it the process goes on. */
+  readonly onFailed: (error: Error) => void
 }
 
 /** A timer that has not fired. */

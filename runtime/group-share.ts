@@ -6,9 +6,11 @@
  * The membership outlives the lives of its unit: a life that fails and starts over keeps its tasks.
  * Only a lost membership takes the life with it, for what that life has not committed must never be.
  */
+import type { Clock } from '../model/clock.ts'
 import { asError, isMillraceError, MillraceError } from '../model/errors.ts'
 import { describePartition, type Topic, type TopicPartition } from '../model/position.ts'
 import type { Subtopology } from '../topology/graph.ts'
+import { standstillOf } from '../transport/group-silence.ts'
 import type {
   Assigned,
   Membership,
@@ -50,6 +52,8 @@ export interface GroupShareParts {
   readonly tasksOnDisk: () => Promise<readonly string[]>
   /** Told when the process is about to lose its place, and why. */
   readonly onNotice: (message: string) => void
+  /** Tells it where the event loop cannot, from outside of it. */
+  readonly clock: Pick<Clock, 'watchLoop'>
   readonly limits: Pick<
     StreamsLimits,
     'sessionTimeoutMs' | 'rebalanceTimeoutMs' | 'heartbeatIntervalMs'
@@ -242,9 +246,24 @@ export class GroupShare implements Share, MembershipListener {
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
       onNotice: this.#parts.onNotice,
     })
-    membership.closed.catch((error: unknown) => this.#closed(asError(error)))
+    const watch = this.#watch()
+    membership.closed
+      .finally(() => watch?.[Symbol.dispose]())
+      .catch((error: unknown) => this.#closed(asError(error)))
     membership.start()
     return membership
+  }
+
+  #watch(): Disposable | undefined {
+    const { clock, application, limits, onNotice } = this.#parts
+    return clock.watchLoop?.({
+      ...standstillOf(application, limits.sessionTimeoutMs),
+      onFailed: ({ message }) => {
+        onNotice(
+          `Nothing watches whether this process stands still, for a thread could not be started or has ended: ${message}`,
+        )
+      },
+    })
   }
 
   #closed(error: Error): void {

@@ -74,6 +74,7 @@ function groupUnit(request: MakeUnits, assignment: GroupAssignment): CommitUnit 
         standbys: assignment.standbys ?? 0,
         tasksOnDisk: async () => await home.tasks(),
         onNotice: (message) => services.onEvent({ kind: 'notice', message }),
+        clock: options.clock,
         limits: services.limits,
       }),
   })

@@ -1,13 +1,25 @@
 /**
  * Says how long a member has given its group no sign of life, before that costs it its place: because
  * the process stood still (a long piece of work without a pause, a machine that was put to sleep), or
- * because nobody answers. Only a running process can say so: what stands still until its session is
- * over says it afterwards.
+ * because nobody answers. Only a running process can say so here; a standstill that goes on is told
+ * by who watches it from outside of the event loop (`standstillOf`).
  */
 import type { Clock } from '../model/clock.ts'
 
 /** The part of a session in silence that is worth a word. */
 export const SILENCE_PART = 1 / 3
+
+/** What is to be said of a process that stands still, while it does, and after how long. */
+export function standstillOf(
+  groupId: string,
+  sessionTimeoutMs: number,
+): { readonly message: string; readonly afterMs: number } {
+  const afterMs = Math.ceil(sessionTimeoutMs * SILENCE_PART)
+  return {
+    afterMs,
+    message: `This process stands still: for ${afterMs} ms its event loop has not come to itself, and group ${groupId} hears nothing of it meanwhile; after ${sessionTimeoutMs} ms (sessionTimeoutMs) its partitions go to others. Look for work that runs long without a pause, such as a long loop or a call that blocks, and give it pauses or the group a longer session.`,
+  }
+}
 
 /** What is watched, and who is told. */
 export interface GroupSilenceOptions {

@@ -1,7 +1,9 @@
 /**
  * One process of the tests of recovery: it runs until SIGTERM, or until whoever started it is gone.
- * Each event is a line of JSON; the line `counts` on its standard input asks for the store of that name.
+ * Each event is a line of JSON; the line `counts` on its standard input asks for the store of that name,
+ * and `block FILE` keeps its event loop busy until there is such a file.
  */
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { argv } from 'node:process'
 import { streams } from '../../runtime/app.ts'
@@ -28,7 +30,11 @@ const app = streams(recoveryPipeline(place), {
   onEvent: (event) => say({ ...event }),
 })
 const commands = createInterface(process.stdin)
-commands.on('line', () => void tellCounts())
+commands.on('line', (line) => {
+  const [command, file = ''] = line.split(' ')
+  if (command === 'block') block(file)
+  else void tellCounts()
+})
 process.stdin.once('end', () => process.exit(1))
 await runTold(app, say)
 
@@ -38,6 +44,11 @@ async function tellCounts(): Promise<void> {
     rows.push([key, Number(value)])
   }
   say({ kind: 'counts', rows })
+}
+
+function block(file: string): void {
+  while (!existsSync(file));
+  say({ kind: 'unblocked' })
 }
 
 /** The steps of a commit, with a death among them where one was asked for. */

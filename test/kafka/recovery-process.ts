@@ -89,6 +89,20 @@ export class RecoveryProcess {
     return Object.fromEntries(rows as [string, number][])
   }
 
+  /** Keeps its event loop busy until there is such a file. */
+  block(file: string): void {
+    this.#child.stdin?.write(`block ${file}\n`)
+  }
+
+  /** Resolves when it has written this to standard error. */
+  async complains(text: RegExp): Promise<void> {
+    await until(
+      this.#clock,
+      () => `it complains of ${text}:\n${this.story}`,
+      async () => text.test(this.#errors),
+    )
+  }
+
   halt(): void {
     this.#child.kill('SIGSTOP')
   }

@@ -3,6 +3,7 @@
  * timeout, of five minutes, would end: halted for longer than their session and woken again, or gone
  * for good. Their heirs do not wait for it, and what the woken one still does is rejected.
  */
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, inject, test, vi } from 'vitest'
 import { openLog } from '../../cli/open-log.ts'
@@ -38,6 +39,27 @@ test('the transaction of a member that is gone does not hold up its heir', async
   expect(await heir.counts()).toEqual(countsOf(100))
   expect(await heir.stop(), heir.story).toBe(0)
   expect(await stage.outputs()).toEqual(expectedOutputs('pairs', 100))
+})
+
+test('a process whose loop is blocked says so in its log while it still has its place, and keeps it', async () => {
+  await using stage = await RecoveryStage.open(brokers, 'pairs')
+  // It speaks after a third of its session. The rest is what a busy machine may take for this test.
+  const limits = { ...LIMITS, sessionTimeoutMs: 15_000 }
+  const owner = stage.start({ limits, assignment: { kind: 'group' } })
+  await owner.runsTasks()
+  const goOn = join(stage.folder, 'go-on')
+  owner.block(goOn)
+  await owner.complains(
+    new RegExp(`^millrace: This process stands still.*group ${stage.application}.*15000 ms`, 'm'),
+  )
+  const blocked = owner.events.length
+  expect(await stage.log.admin.describeGroup(stage.application)).toHaveLength(1)
+  await writeFile(goOn, '')
+  await owner.says('it goes on', ({ kind }) => kind === 'unblocked', blocked)
+  await stage.feed(100)
+  await stage.untilCommitted(100)
+  expect(owner.told('restarting', blocked), owner.story).toEqual([])
+  expect(await owner.stop(), owner.story).toBe(0)
 })
 
 test.for([

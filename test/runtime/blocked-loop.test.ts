@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { Clock, LoopWatched } from '../../model/clock.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
 import type { StreamsEvent } from '../../runtime/config.ts'
 import { streams } from '../../runtime/app.ts'
@@ -67,4 +68,55 @@ test('an app whose step blocks its process for a good part of a session says so,
   ])
   expect(events.filter(({ kind }) => kind === 'restarting' || kind === 'rewound')).toEqual([])
   expect(log.records({ topic: asTopic('out'), partition: asPartition(0) })).toHaveLength(1)
+})
+
+test('the loop of a process is watched while it is a member of a group, and only then', async () => {
+  const watched: LoopWatched[] = []
+  let isOver = false
+  const clock: Clock = {
+    ...systemClock(),
+    watchLoop: (request) => {
+      watched.push(request)
+      return { [Symbol.dispose]: () => (isOver = true) }
+    },
+  }
+  const log = memoryLog({ clock })
+  await log.admin.createTopics(
+    ['in', 'out'].map((topic) => ({ topic: asTopic(topic), partitions: 1 })),
+  )
+  const through = topology('through', ({ stream }) => {
+    stream('in', { key: text, value: text }).to('out')
+  })
+  const notices: string[] = []
+  const run = async (assignment: { readonly kind: 'group' | 'static' }, check: () => void) => {
+    await using app = streams(through, {
+      transport: log.connect('app'),
+      registry: memoryRegistry(),
+      clock,
+      assignment,
+      adopt: true,
+      limits: { sessionTimeoutMs: SESSION_MS },
+      state: { kind: 'given', open: async () => new MemoryHome({ processId: 'one' }) },
+      onEvent: (event) => {
+        if (event.kind === 'notice') notices.push(event.message)
+      },
+    })
+    await app.start()
+    check()
+  }
+  await run({ kind: 'static' }, () => expect(watched).toEqual([]))
+  await run({ kind: 'group' }, () => {
+    expect(watched).toMatchObject([
+      {
+        afterMs: 40_000,
+        message: expect.stringMatching(
+          /stands still.*40000 ms.*group through.*120000 ms/,
+        ) as string,
+      },
+    ])
+    expect(isOver).toBe(false)
+    watched[0]?.onFailed(new Error('no more threads'))
+    expect(notices).toMatchObject([expect.stringMatching(/Nothing watches.*no more threads/)])
+  })
+  expect(isOver).toBe(true)
 })
