@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { ChildAnswer, ChildTask } from './child.ts'
+import { emptyFolder, PROFILE_VARIABLE, profileFlags, profilePath } from './profile.ts'
 
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url))
 
@@ -9,20 +10,21 @@ const CHILD = fileURLToPath(new URL('child.ts', import.meta.url))
 export interface ChildLimits {
   /** A child that takes longer is killed. */
   readonly deadlineMs: number
-  /** A folder for a profile of the processor's time of each child; none where it is left out. */
+  /** A folder for profiles of the processor's time, one a variant; none where it is left out. */
   readonly profileFolder?: string | undefined
 }
 
 /** Resolves with the child's answer; rejects where it failed or took too long. */
 export async function runChild(task: ChildTask, limits: ChildLimits): Promise<ChildAnswer> {
   const { profileFolder: folder, deadlineMs } = limits
-  const name = `${task.benchCase} ${task.variant}`.replaceAll(/[^a-z0-9]+/gi, '-')
-  const profile =
+  const profiled =
     folder === undefined || task.half === 'prepare'
-      ? []
-      : ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}.cpuprofile`]
+      ? undefined
+      : emptyFolder(profilePath(folder, task.benchCase, task.variant))
+  const environment = profiled === undefined ? {} : { [PROFILE_VARIABLE]: profiled }
   const child = fork(CHILD, [], {
-    execArgv: [...process.execArgv, ...profile],
+    execArgv: [...process.execArgv, ...profileFlags(profiled)],
+    env: { ...process.env, ...environment },
     timeout: deadlineMs,
     killSignal: 'SIGKILL',
   })

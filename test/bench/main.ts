@@ -9,6 +9,7 @@ import { parseBytes } from '../../cli/quantities.ts'
 import { CASES } from './cases.ts'
 import type { BenchCase, BenchSettings } from './bench-case.ts'
 import { benchBroker } from './kafka/bench-broker.ts'
+import { busiestOf, profilePath, profileText } from './profile.ts'
 import { runRounds } from './rounds.ts'
 import { summarize } from './summary.ts'
 import { tableOf } from './table.ts'
@@ -26,7 +27,7 @@ ${CASES.map(({ name, summary }) => `  ${name.padEnd(NAME_WIDTH)}${summary}`).joi
   --seconds 240      no round begins that would end later, after the first
   --quick            64MiB, 100000 records, one round
   --json             figures for a program
-  --profile DIR      a .cpuprofile of each measured process`
+  --profile DIR      .cpuprofile files of the last round, and where their time went`
 
 /** A process that takes longer than this hangs. */
 const CHILD_DEADLINE_MS = 120_000
@@ -84,9 +85,17 @@ async function bench(cases: readonly BenchCase[]): Promise<void> {
     if (json) continue
     console.log(`\n${benchCase.name}: ${benchCase.summary}`)
     console.log(`${tableOf(benchCase, figures)}\nload afterwards: ${load?.toFixed(1)}`)
+    if (profile !== undefined) showProfiles(benchCase, profile)
   }
   if (json) console.log(JSON.stringify({ machine: machineText(), ...settings, cases: report }))
   else console.log(`\n${((performance.now() - startMs) / 1000).toFixed(0)} s in all`)
+}
+
+function showProfiles({ name, variants }: BenchCase, folder: string): void {
+  for (const { name: variant } of variants) {
+    const times = busiestOf(profilePath(folder, name, variant))
+    if (times !== undefined) console.log(`\n${profileText(variant, times)}`)
+  }
 }
 
 function chosenCases(names: readonly string[]): readonly BenchCase[] {

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { sleep, type Clock } from '../../model/clock.ts'
+import { profileFlags } from './profile.ts'
 import type { RestorePlace } from './restore-shape.ts'
 
 const APP = fileURLToPath(new URL('restore-app.ts', import.meta.url))
@@ -29,11 +30,9 @@ export class RestoreProcess {
   readonly #closed: Promise<unknown>
 
   constructor(place: RestorePlace, clock: Clock) {
-    const profile = process.env['MILLRACE_BENCH_PROFILE']
-    const flags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
     this.startedAtMs = clock.now()
     this.#clock = clock
-    this.#child = spawn(process.execPath, [...flags, APP, JSON.stringify(place)], {
+    this.#child = spawn(process.execPath, [...profileFlags(), APP, JSON.stringify(place)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     if (this.#child.stdout === null) throw new TypeError('no standard output')

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { sleep, type Clock } from '../../../model/clock.ts'
+import { profileFlags } from '../profile.ts'
 
 const APP = fileURLToPath(new URL('streams-app.ts', import.meta.url))
 const LOOK_AGAIN_MS = 10
@@ -30,10 +31,8 @@ export class AppProcess implements AsyncDisposable {
 
   constructor(options: readonly string[], clock: Clock) {
     this.#clock = clock
-    const profile = process.env['MILLRACE_BENCH_PROFILE']
-    const flags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
     const condition = '--conditions=millrace-source'
-    this.#child = spawn(process.execPath, [...flags, condition, APP, ...options], {
+    this.#child = spawn(process.execPath, [...profileFlags(), condition, APP, ...options], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     this.#closed = once(this.#child, 'close')
@@ -76,7 +75,8 @@ export class AppProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill(process.env['MILLRACE_BENCH_PROFILE'] === undefined ? 'SIGKILL' : 'SIGTERM')
+    // One that is killed writes no profile.
+    this.#child.kill(profileFlags().length === 0 ? 'SIGKILL' : 'SIGTERM')
     await this.#closed
   }
 
