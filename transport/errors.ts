@@ -20,13 +20,19 @@ const REMEDIES: Readonly<Record<TransportErrorKind, Remedy>> = {
 export class TransportError extends MillraceError {
   override readonly name = 'TransportError'
   readonly kind: TransportErrorKind
+  /**
+   * Whether the log does not know who this is, or does not let him. No later call can succeed until
+   * people have changed that: who begins is not set up yet, and who had access may get it back.
+   */
+  readonly isAccess: boolean
 
   constructor(
     code: `MILLRACE_${string}`,
     kind: TransportErrorKind,
-    details: ErrorDetails & { readonly message: string },
+    details: ErrorDetails & { readonly message: string; readonly isAccess?: boolean },
   ) {
     super(code, details.message, { remedy: REMEDIES[kind], ...details })
     this.kind = kind
+    this.isAccess = details.isAccess ?? false
   }
 }

@@ -69,6 +69,7 @@ describe('credentials', () => {
     await expect(topicsSeenBy({ tls: tls(), sasl })).rejects.toMatchObject({
       code: 'MILLRACE_KAFKA_AUTHENTICATION',
       kind: 'fatal',
+      isAccess: true,
       message: expect.stringMatching(/user name and password/) as unknown,
     })
   })
@@ -85,6 +86,7 @@ describe('TLS', () => {
   const fatal = (says: RegExp) => ({
     code: 'MILLRACE_KAFKA_TLS',
     kind: 'fatal',
+    isAccess: true,
     message: expect.stringMatching(says) as unknown,
   })
 

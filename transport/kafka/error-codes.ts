@@ -83,8 +83,8 @@ export function errorKind(code: number): TransportErrorKind {
 
 /** The error for a code that has no words of its own: MILLRACE_KAFKA_NOT_AUTHORIZED or MILLRACE_KAFKA_REFUSED. */
 export function refused(code: number, { api, place, detail }: Refusal): TransportError {
-  const right = RIGHTS.get(code)
-  if (right !== undefined) return notAuthorized(right, { api, place })
+  const resource = RESOURCES.get(code)
+  if (resource !== undefined) return notAuthorized(resource, { api, place })
   const kind = errorKind(code)
   const said = detail === undefined || detail === null || detail === '' ? '' : `: ${detail}`
   return new TransportError('MILLRACE_KAFKA_REFUSED', kind, {
@@ -93,21 +93,33 @@ export function refused(code: number, { api, place, detail }: Refusal): Transpor
   })
 }
 
-function notAuthorized(right: string, { api, place }: Refusal): TransportError {
+function notAuthorized(resource: string, { api, place }: Refusal): TransportError {
   const operation = OPERATIONS.get(api)
   const which = operation === undefined ? '' : ` ${operation}`
   const line = [
     'kafka-acls.sh',
     '--add',
     ...(operation === undefined ? [] : ['--operation', operation]),
+    `--${resource.replace(' ', '-')}`,
+    ...(resource === 'cluster' ? [] : [nameIn(place, resource)]),
+    '--allow-principal',
+    'User:NAME',
   ]
   return new TransportError('MILLRACE_KAFKA_NOT_AUTHORIZED', 'fatal', {
-    message: `Kafka does not let this user do ${api} for ${place}. Give the user the right${which} on the ${right} (${line.join(' ')}), or connect as another.`,
+    message: `Kafka does not let this user do ${api} for ${place}. Give the user the right${which} on the ${resource} (${line.join(' ')}), or connect as another.`,
     place,
+    isAccess: true,
   })
 }
 
-const RIGHTS: ReadonlyMap<number, string> = new Map([
+/** The name of the topic, group or transactional id in the words of a place. */
+function nameIn(place: string, resource: string): string {
+  const name = place.replace(/^(topic|group|transaction) /, '')
+  return resource === 'topic' ? name.replace(/\[\d+\]$/, '') : name
+}
+
+/** On what the right is missing. */
+const RESOURCES: ReadonlyMap<number, string> = new Map([
   [CODE.topicAuthorizationFailed, 'topic'],
   [CODE.groupAuthorizationFailed, 'group'],
   [CODE.clusterAuthorizationFailed, 'cluster'],

@@ -68,16 +68,23 @@ export function tlsFailed(at: Address, why: string, cause?: unknown): TransportE
     message: `No TLS with broker ${place}: ${why}.`,
     place,
     cause,
+    isAccess: true,
   })
 }
 
 /** Credentials that the broker does not accept, or a mechanism that it does not know. */
-export function authenticationFailed(at: Address, why: string, cause?: unknown): TransportError {
+export function authenticationFailed(
+  at: Address,
+  { user, cause }: { readonly user: string | undefined; readonly cause: Error },
+): TransportError {
   const place = describeAddress(at)
+  const who = user === undefined ? 'who we are' : `the user ${user}`
+  const why = cause.message.replace(/\.$/, '')
   return new TransportError('MILLRACE_KAFKA_AUTHENTICATION', 'fatal', {
-    message: `Broker ${place} does not accept who we are: ${why}. Check mechanism, user name and password or token.`,
+    message: `Broker ${place} does not accept ${who}: ${why}. Check mechanism, user name and password or token.`,
     place,
     cause,
+    isAccess: true,
   })
 }
 

@@ -41,7 +41,26 @@ describe('the codes of Kafka', () => {
     expect(refused(CODE.topicAuthorizationFailed, at)).toMatchObject({
       code: 'MILLRACE_KAFKA_NOT_AUTHORIZED',
       kind: 'fatal',
+      isAccess: true,
     })
+    expect(refused(9999, at)).toMatchObject({ isAccess: false })
     expect(refused(9999, at).message).toContain('error 9999')
+  })
+
+  test.each([
+    [CODE.topicAuthorizationFailed, 'Produce', 't.a[3]', '--operation Write --topic t.a'],
+    [CODE.topicAuthorizationFailed, 'Metadata', 'topic t', '--operation Describe --topic t'],
+    [CODE.groupAuthorizationFailed, 'JoinGroup', 'group g[1]', '--operation Read --group g[1]'],
+    [
+      CODE.transactionalIdAuthorizationFailed,
+      'InitProducerId',
+      'transaction t-0',
+      '--operation Write --transactional-id t-0',
+    ],
+    [CODE.clusterAuthorizationFailed, 'CreateTopics', 'topic t', '--operation Create --cluster'],
+  ])('that say that a right is missing (%d, %s) have the whole line', (code, api, place, line) => {
+    expect(refused(code, { api, place }).message).toContain(
+      `(kafka-acls.sh --add ${line} --allow-principal User:NAME), or connect as another.`,
+    )
   })
 })

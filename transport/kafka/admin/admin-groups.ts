@@ -57,7 +57,10 @@ export async function commitOffsets(
     if (fence === 'unknown-member' && memberId === '') throw groupHasMembers(groupId)
     if (fence !== undefined) throw groupFenced(groupId, fence)
     if (errorCode === CODE.unknownTopicOrPartition) throw unknownPartition(placeOf(at))
-    throw refused(errorCode, { api: OFFSET_COMMIT.name, place: `group ${groupId}` })
+    throw refused(errorCode, {
+      api: OFFSET_COMMIT.name,
+      place: placeOfCode(errorCode, groupId, at.topic),
+    })
   }
 }
 
@@ -128,9 +131,16 @@ async function stableOffsets(
     if (errorCode === CODE.unstableOffsetCommit && 'topic' in one) {
       throw offsetsPending(groupId, placeOf(one))
     }
-    throw refused(errorCode, { api: OFFSET_FETCH.name, place: `group ${groupId}` })
+    const place = placeOfCode(errorCode, groupId, 'topic' in one ? one.topic : undefined)
+    throw refused(errorCode, { api: OFFSET_FETCH.name, place })
   }
   return answer.partitions
+}
+
+/** What a code of one offset is about: a right may be missing on its topic. */
+function placeOfCode(code: number, groupId: string, topic: string | undefined): string {
+  const isTopics = code === CODE.topicAuthorizationFailed && topic !== undefined
+  return isTopics ? `topic ${topic}` : `group ${groupId}`
 }
 
 /** Kafka's ConsumerProtocolAssignment of whatever version; members of other clients may have something else, which is nothing here. */

@@ -2,14 +2,17 @@
 import type { WireReader } from '../wire/reader.ts'
 import { readTopics } from './api.ts'
 
+/** What became of one partition. */
+export interface PartitionError {
+  readonly topic: string
+  readonly partition: number
+  readonly errorCode: number
+}
+
 /** What became of each partition of a request. */
 export interface PartitionErrors {
   readonly throttleTimeMs: number
-  readonly partitions: readonly {
-    readonly topic: string
-    readonly partition: number
-    readonly errorCode: number
-  }[]
+  readonly partitions: readonly PartitionError[]
 }
 
 /** Reads such a response. */

@@ -30,7 +30,7 @@ export function connectionProblem(
   // It says already what it is about, which need not be the broker: the supply of tokens, for instance.
   if (error instanceof TransportError) return error
   if (error.name === 'KafkaJSSASLAuthenticationError' || error.name.includes('SASL')) {
-    return authenticationFailed(at, error.message, error)
+    return authenticationFailed(at, { user: userOf(asked.sasl), cause: error })
   }
   const code = typeof error.code === 'string' ? error.code : ''
   const untrusted = CERTIFICATE[code]
@@ -44,6 +44,10 @@ export function connectionProblem(
   const isReset = asked.isSecuring === true && code === 'ECONNRESET'
   if (isReset || error.message.includes('before secure TLS')) return notYetSecure(at, error)
   return brokerUnreachable(at, NETWORK[code] ?? error.message, error)
+}
+
+function userOf(sasl: KafkaSasl | undefined): string | undefined {
+  return sasl === undefined || sasl.mechanism === 'OAUTHBEARER' ? undefined : sasl.username
 }
 
 /** The error where a token for a broker could not be had; one of the log port's own goes through as it is. */

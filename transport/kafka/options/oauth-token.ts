@@ -80,6 +80,7 @@ function refusal(url: string, status: number, reason: string): TransportError {
   return new TransportError('MILLRACE_KAFKA_AUTHENTICATION', 'fatal', {
     message: `The token endpoint ${url} denies a token to this client: it answers ${status}${reason}. Check clientId, clientSecret and scope in sasl.jaas.config, and sasl.oauthbearer.token.endpoint.url.`,
     place: url,
+    isAccess: true,
   })
 }
 

@@ -4,7 +4,7 @@
  */
 import { asError } from '../../../model/errors.ts'
 import { describePartition } from '../../../model/position.ts'
-import { producerFenced, recordTooLarge } from '../../log-errors.ts'
+import { producerFenced } from '../../log-errors.ts'
 import { loneBatchBytes } from '../../record-batch-builder.ts'
 import type { ProducedPartition } from '../api/produce.ts'
 import { concurrentDelayMs } from './coordinator-call.ts'
@@ -13,12 +13,7 @@ import { refused } from '../error-codes.ts'
 import { isRetriable, retryDelayMs } from '../limits.ts'
 import type { PartitionOutbox } from './partition-outbox.ts'
 import { AGAIN, LOST, verdictOn, type ProduceVerdict } from './produce-verdict.ts'
-import {
-  batchRefused,
-  deliveryFailed,
-  outOfOrder,
-  recordOverUnknownLimit,
-} from './producer-errors.ts'
+import { batchRefused, deliveryFailed, outOfOrder, recordOverLimit } from './producer-errors.ts'
 import { topicLimitBytes } from './topic-limit.ts'
 
 /** The judge of one producer's batches. */
@@ -150,16 +145,12 @@ export class ProduceJudge {
     const record = batch.loneRecord
     if (record !== undefined) {
       const sizeBytes = loneBatchBytes(record)
-      const error =
-        limitBytes === undefined
-          ? recordOverUnknownLimit(at, sizeBytes)
-          : recordTooLarge(at, { sizeBytes, limitBytes })
-      this.#host.refused(outbox, batch, error)
+      this.#host.refused(outbox, batch, recordOverLimit(at, { sizeBytes, limitBytes }))
     } else if (outbox.failure !== undefined || this.#host.isGivingUp) {
       this.#host.refused(
         outbox,
         batch,
-        batch.problem ?? recordOverUnknownLimit(at, batch.sizeBytes),
+        batch.problem ?? recordOverLimit(at, { sizeBytes: batch.sizeBytes, limitBytes }),
       )
     } else {
       const half = Math.floor(batch.countedBytes / 2)

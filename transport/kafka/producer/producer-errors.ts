@@ -54,10 +54,19 @@ function sizeHint({
   return ` If only large batches fail: ${sizeBytes} bytes have to be within socket.request.max.bytes of the brokers.`
 }
 
-/** A record over its topic's limit, where the limit could not be asked for. */
-export function recordOverUnknownLimit(at: TopicPartition, sizeBytes: number): TransportError {
+/** A record over its topic's limit, which is undefined where it could not be asked for. */
+export function recordOverLimit(
+  at: TopicPartition,
+  {
+    sizeBytes,
+    limitBytes,
+  }: { readonly sizeBytes: number; readonly limitBytes?: number | undefined },
+): TransportError {
+  const { topic } = at
+  const limit = limitBytes === undefined ? '' : ` of ${limitBytes} bytes`
+  const line = `kafka-configs.sh --alter --entity-type topics --entity-name ${topic} --add-config max.message.bytes=${sizeBytes}`
   return new TransportError('MILLRACE_RECORD_TOO_LARGE', 'abortable', {
-    message: `A record of ${sizeBytes} bytes for topic ${at.topic} is over its limit. Raise max.message.bytes of ${at.topic}, or send smaller records.`,
+    message: `A record of ${sizeBytes} bytes for topic ${topic} is over its limit${limit}. Raise max.message.bytes of ${topic} to ${sizeBytes} at least (${line}), or send smaller records.`,
     place: describePartition(at),
   })
 }
@@ -85,7 +94,9 @@ export function batchRefused(
   if (code === CODE.invalidTxnState || code === CODE.transactionAbortable) {
     return transactionEnded(transactionalId ?? describePartition(at), detail)
   }
-  return refused(code, { api: 'Produce', place: describePartition(at), detail })
+  const isTransactions = code === CODE.transactionalIdAuthorizationFailed
+  const place = isTransactions ? `transaction ${transactionalId}` : describePartition(at)
+  return refused(code, { api: 'Produce', place, detail })
 }
 
 /** A record whose time is too far from the broker's. */
@@ -145,11 +156,18 @@ const GROUP_REFUSALS: ReadonlyMap<number, GroupRefusal> = new Map<number, GroupR
   [CODE.fencedInstanceId, 'fenced-instance'],
 ])
 
+/** What was refused within a transaction. */
+export interface RefusedCall {
+  readonly api: string
+  readonly transactionalId: string
+  /** The group whose offsets they are. */
+  readonly groupId?: string
+  /** Of the partition that was refused. */
+  readonly topic?: string | undefined
+}
+
 /** What a refusal within a transaction means, whichever request it answers. */
-export function transactionRefused(
-  code: number,
-  about: { readonly api: string; readonly transactionalId: string; readonly groupId?: string },
-): TransportError {
+export function transactionRefused(code: number, about: RefusedCall): TransportError {
   const { api, transactionalId, groupId } = about
   const refusal = GROUP_REFUSALS.get(code)
   if (refusal !== undefined && groupId !== undefined) return groupFenced(groupId, refusal)
@@ -162,6 +180,13 @@ export function transactionRefused(
     case CODE.transactionAbortable:
       return transactionEnded(transactionalId)
     default:
-      return refused(code, { api, place: groupId ?? transactionalId })
+      return refused(code, { api, place: placeOfCode(code, about) })
   }
+}
+
+/** What a code is about: one request names a topic, a group and a transactional id, and the right to each may be missing. */
+function placeOfCode(code: number, { transactionalId, groupId, topic }: RefusedCall): string {
+  if (code === CODE.topicAuthorizationFailed && topic !== undefined) return `topic ${topic}`
+  const isTransactions = code === CODE.transactionalIdAuthorizationFailed || groupId === undefined
+  return isTransactions ? `transaction ${transactionalId}` : `group ${groupId}`
 }

@@ -15,6 +15,7 @@ import { ADD_PARTITIONS_TO_TXN } from '../api/add-partitions-to-txn.ts'
 import { byTopic } from '../api/api.ts'
 import { END_TXN, type EndTxnResponse } from '../api/end-txn.ts'
 import { INIT_PRODUCER_ID, type InitProducerIdResponse } from '../api/init-producer-id.ts'
+import type { PartitionError } from '../api/partition-errors.ts'
 import { TXN_OFFSET_COMMIT } from '../api/txn-offset-commit.ts'
 import type { TransactionVersion } from '../cluster/cluster.ts'
 import {
@@ -136,17 +137,22 @@ export class TransactionCoordination {
       topic,
       partitions: of.map(({ partition }) => partition),
     }))
+    let refusedOne: PartitionError | undefined
     const code = await this.#call(
       {
         what: this.#what,
         question: [ADD_PARTITIONS_TO_TXN, { transactionalId, ...identity, topics }],
         version: ADD_VERSION,
-        codeOf: (answer) => decisive(answer.partitions),
+        codeOf: (answer) => {
+          refusedOne = decisive(answer.partitions)
+          return refusedOne?.errorCode ?? CODE.none
+        },
       },
       patience,
     )
     if (code !== CODE.none) {
-      throw transactionRefused(code, { api: ADD_PARTITIONS_TO_TXN.name, transactionalId })
+      const api = ADD_PARTITIONS_TO_TXN.name
+      throw transactionRefused(code, { api, transactionalId, topic: refusedOne?.topic })
     }
   }
 
@@ -167,17 +173,22 @@ export class TransactionCoordination {
     }))
     const { generation, memberId, groupInstanceId = null } = group
     const member = { groupId, generation, memberId, groupInstanceId }
+    let refusedOne: PartitionError | undefined
     const code = await this.#call(
       {
         what: { kind: 'group', key: groupId },
         question: [TXN_OFFSET_COMMIT, { transactionalId, ...identity, ...member, topics }],
         version: VERSIONS[this.#version].offsets,
-        codeOf: (answer) => decisive(answer.partitions),
+        codeOf: (answer) => {
+          refusedOne = decisive(answer.partitions)
+          return refusedOne?.errorCode ?? CODE.none
+        },
       },
       { onLost },
     )
     if (code !== CODE.none) {
-      throw transactionRefused(code, { api: TXN_OFFSET_COMMIT.name, transactionalId, groupId })
+      const api = TXN_OFFSET_COMMIT.name
+      throw transactionRefused(code, { api, transactionalId, groupId, topic: refusedOne?.topic })
     }
   }
 
@@ -303,10 +314,10 @@ export class TransactionCoordination {
   }
 }
 
-/** One code for an answer that has one for each partition: what settles it comes before what passes. */
-function decisive(partitions: readonly { readonly errorCode: number }[]): number {
-  const codes = partitions
-    .map(({ errorCode }) => errorCode)
-    .filter((code) => code !== CODE.none && code !== OPERATION_NOT_ATTEMPTED)
-  return codes.find((code) => !isPassing(code)) ?? codes[0] ?? CODE.none
+/** The one partition that decides where an answer has a code for each: what settles it comes before what passes. */
+function decisive(partitions: readonly PartitionError[]): PartitionError | undefined {
+  const refusals = partitions.filter(
+    ({ errorCode }) => errorCode !== CODE.none && errorCode !== OPERATION_NOT_ATTEMPTED,
+  )
+  return refusals.find(({ errorCode }) => !isPassing(errorCode)) ?? refusals[0]
 }

@@ -104,7 +104,7 @@ export class LeaderSearch {
     if (code === CODE.none && exists && known !== undefined) this.#found(cursor, known)
     else if (UNKNOWN.has(code) || (code === CODE.none && !exists)) this.#unknown(cursor)
     else if (code === CODE.none || errorKind(code) === 'retriable') this.relocate(cursor)
-    else this.#fail(cursor, refused(code, { api: METADATA.name, place: cursor.topic }))
+    else this.#fail(cursor, refused(code, { api: METADATA.name, place: `topic ${cursor.topic}` }))
   }
 
   #found(cursor: KafkaCursor, leader: PartitionLeader): void {
