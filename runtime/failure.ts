@@ -38,15 +38,21 @@ export type UnitMode = 'static' | 'group'
  * Sorts an error that reached the unit. Under at-least-once nothing can be taken back, so a rewind is
  * a restart. Fenced in a group is a restart, for an heir may have taken this process for dead. Where
  * somebody else runs the same partition in static mode, or has this one's instance id in a group, it
- * is a stop: two that fence each other for ever help nobody.
+ * is a stop: two that fence each other for ever help nobody. Access that is refused is a stop for who
+ * has never worked; who has was given it, and may get back what was taken from him.
  */
 export function remedyFor(
   error: Error,
-  { guarantee, mode }: { readonly guarantee: Guarantee; readonly mode: UnitMode },
+  {
+    guarantee,
+    mode,
+    hasWorked = false,
+  }: { readonly guarantee: Guarantee; readonly mode: UnitMode; readonly hasWorked?: boolean },
 ): UnitRemedy {
   if (isMillraceError(error, 'MILLRACE_GROUP_INSTANCE_FENCED')) return 'stop'
   if (mode === 'group' && error instanceof TransportError && error.kind === 'fenced')
     return 'restart'
+  if (hasWorked && error instanceof TransportError && error.isAccess) return 'restart'
   const remedy = bareRemedyFor(error)
   return remedy === 'rewind' && guarantee === 'at-least-once' ? 'restart' : remedy
 }

@@ -43,6 +43,7 @@ export class Rounds {
   #lastCommitMs: number
   #sealed: string
   #done = 0
+  #hasWorked = false
   #isHeld = false
 
   constructor(parts: RoundsParts, tasks: () => readonly UnitTask[]) {
@@ -57,6 +58,11 @@ export class Rounds {
   /** Rounds committed so far: progress. */
   get done(): number {
     return this.#done
+  }
+
+  /** Whether anything that the loop did was committed; offsets to start from alone are nothing. */
+  get hasWorked(): boolean {
+    return this.#hasWorked
   }
 
   /** Whether a round is on its way. */
@@ -105,7 +111,10 @@ export class Rounds {
     const { steps, onEnded } = this.#parts
     this.#current = runRound(steps, round)
       .then(
-        () => this.#roundCommitted(round),
+        () => {
+          this.#hasWorked = true
+          this.#roundCommitted(round)
+        },
         (error: unknown) => asError(error),
       )
       .then((failure) => {

@@ -77,6 +77,11 @@ export class UnitLife implements ShareHolder {
     return this.#hasRestored || (this.#loop?.rounds ?? 0) > 0
   }
 
+  /** Whether anything that it did was committed: it had every right that it took. */
+  get hasWorked(): boolean {
+    return this.#loop?.hasWorked === true
+  }
+
   get idle(): boolean {
     return this.#keeper?.isSettled === true && this.#loop?.idle === true
   }

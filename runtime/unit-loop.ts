@@ -71,6 +71,11 @@ export class UnitLoop {
     return this.#rounds.done
   }
 
+  /** Whether anything that it did was committed. */
+  get hasWorked(): boolean {
+    return this.#rounds.hasWorked
+  }
+
   /** Nothing is left to do until a record comes: all read, nothing pending, all committed. */
   get idle(): boolean {
     const quiet = this.#tasks.every(({ loop }) => loop.caughtUp && loop.holds.oldest === Infinity)

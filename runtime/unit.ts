@@ -62,6 +62,8 @@ export class CommitUnit {
   #phase: TaskPhase = 'created'
   /** Lives that ended in a failure since the last progress, and when the first of them did. */
   #failures = 0
+  /** Whether a life has committed what it did, or has rested: what it was refused later it had before. */
+  #hasWorked = false
   #failingSinceMs = 0
 
   constructor(parts: UnitParts, onStarted: () => void) {
@@ -135,12 +137,14 @@ export class CommitUnit {
     const { clock, limits, onEvent } = this.#parts.services
     const { guarantee, mode } = this.#parts
     if (this.#life?.hasProgressed === true) this.#failures = 0
+    this.#hasWorked ||= this.#life?.hasWorked === true
+    const hasWorked = this.#hasWorked
     if (this.#failures === 0) this.#failingSinceMs = clock.monotonic()
     this.#failures += 1
     const isStopping = this.#stop.signal.aborted
     const isOver = !isStopping && clock.monotonic() - this.#failingSinceMs >= limits.unitTimeoutMs
     const isAskedFor = isStopping && error === this.#stop.signal.reason
-    if (isOver || (!isAskedFor && remedyFor(error, { guarantee, mode }) === 'stop')) {
+    if (isOver || (!isAskedFor && remedyFor(error, { guarantee, mode, hasWorked }) === 'stop')) {
       this.#phase = moveTask(this.#phase, 'closed')
       throw error
     }
@@ -189,6 +193,7 @@ export class CommitUnit {
       rested = this.#isAtRest ? rested + 1 : 0
     }
     this.#failures = 0
+    this.#hasWorked = true
   }
 
   /** Whether nothing is left to do, or nothing is to be done. */

@@ -25,16 +25,46 @@ export async function sendWord(brokers: string, word: string, partition: number)
   await producer.flush()
 }
 
-/** Lets the user without rights do something, by Kafka's own tool. */
+/** Lets the user without rights do something, by Kafka's own tool; another where one is named. */
 export async function allow(
   brokers: string,
   operations: string,
   resource: readonly string[],
+  username: string = PLAIN_USER.username,
 ): Promise<void> {
-  const to = ['--bootstrap-server', brokers, '--add', '--force']
-  const what = operations.split(' ').flatMap((operation) => ['--operation', operation])
-  const who = ['--allow-principal', `User:${PLAIN_USER.username}`]
-  await kafkaTool('org.apache.kafka.tools.AclCommand', ...to, ...who, ...what, ...resource)
+  const who = ['--allow-principal', `User:${username}`]
+  await changeRights(brokers, ['--add', ...who, ...named(operations), ...resource])
+}
+
+/** Takes a right from the user without rights of his own, whatever he is allowed. Resolves with how it is given back. */
+export async function withhold(
+  brokers: string,
+  operations: string,
+  resource: readonly string[],
+): Promise<() => Promise<void>> {
+  const what = ['--deny-principal', `User:${PLAIN_USER.username}`, ...named(operations)]
+  await changeRights(brokers, ['--add', ...what, ...resource])
+  return async () => await changeRights(brokers, ['--remove', ...what, ...resource])
+}
+
+function named(operations: string): readonly string[] {
+  return operations.split(' ').flatMap((operation) => ['--operation', operation])
+}
+
+async function changeRights(brokers: string, change: readonly string[]): Promise<void> {
+  const to = ['--bootstrap-server', brokers, '--force']
+  await kafkaTool('org.apache.kafka.tools.AclCommand', ...to, ...change)
+}
+
+/** Makes a user of SCRAM-SHA-512, or gives one that there is another password. */
+export async function setPassword(
+  brokers: string,
+  { username, password }: { readonly username: string; readonly password: string },
+): Promise<void> {
+  const to = ['--bootstrap-server', brokers, '--alter']
+  const who = ['--entity-type', 'users', '--entity-name', username]
+  const how = ['--add-config', `SCRAM-SHA-512=[password=${password}]`]
+  await kafkaTool('kafka.admin.ConfigCommand', ...to, ...who, ...how)
 }
 
 /** Kafka's own consumer of `words` in a group, when it has joined. */

@@ -18,6 +18,7 @@ const SECONDS: ReadonlyMap<string, number> = new Map([
   ['faults.test.ts', 55],
   ['conformance.test.ts', 50],
   ['producer-cluster.test.ts', 45],
+  ['revoked.test.ts', 42],
   ['app-cluster.test.ts', 40],
   ['compacted.test.ts', 40],
   ['group-coordinators.test.ts', 40],

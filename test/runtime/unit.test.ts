@@ -6,6 +6,7 @@ import { isMillraceError } from '../../model/errors.ts'
 import { counting } from './counting.ts'
 import { MemoryBench, type Life, type LifeOptions } from './memory-bench.ts'
 import { silenceOf } from './silence.ts'
+import { gated } from './wrapped-transport.ts'
 
 const GROUP: LifeOptions = { assignment: { kind: 'group' } }
 const MINUTE_MS = 60_000
@@ -134,6 +135,63 @@ describe('an app whose every life fails', () => {
     expect(restarts(life).length).toBeGreaterThan(50)
     expect(Math.max(...restarts(life).map(({ delayMs }) => delayMs))).toBeLessThanOrEqual(100)
     await life.close()
+  })
+})
+
+describe('access that is refused', () => {
+  /** Whether it is just now. */
+  let isRefused = false
+  const beforeCommit = async (): Promise<void> => {
+    if (!isRefused) return
+    throw new TransportError('MILLRACE_TEST', 'fatal', { message: 'not you', isAccess: true })
+  }
+  const guarded: LifeOptions = { wrap: (transport) => gated(transport, { beforeCommit }) }
+  const record = { key: 'k', value: 'x' }
+
+  test('ends an app that has never worked at once, though its start was let in', async () => {
+    isRefused = false
+    const bench = await MemoryBench.with(['in', 'out'])
+    const life = await bench.start(counting, guarded)
+    isRefused = true
+    await bench.produce('in', [record])
+    expect(await bench.settle(life.failure())).toMatchObject({ message: 'not you' })
+    expect(restarts(life)).toEqual([])
+    expect(bench.clock.monotonic()).toBeLessThan(MINUTE_MS)
+  })
+
+  test.each([
+    ['that has worked', [record], 1_000],
+    ['that has rested', [], 20_000],
+  ])('is asked for again by an app %s, which goes on with it', async (_, before, ms) => {
+    isRefused = false
+    const bench = await MemoryBench.with(['in', 'out'])
+    const life = await bench.start(counting, guarded)
+    await bench.produce('in', before)
+    await bench.pass(ms)
+    isRefused = true
+    await bench.produce('in', [record])
+    await bench.pass(4 * MINUTE_MS)
+    expect(life.app.state).toBe('running')
+    expect(restarts(life).length).toBeGreaterThan(50)
+    isRefused = false
+    await bench.produce('in', [record])
+    await life.caughtUp()
+    expect(bench.texts('out')).toEqual([...before, record, record].map((_, n) => `k=${n + 1}`))
+    await life.close()
+  })
+
+  test('ends an app that has worked after the time that a unit may fail', async () => {
+    isRefused = false
+    const bench = await MemoryBench.with(['in', 'out'])
+    const life = await bench.start(counting, guarded)
+    await bench.produce('in', [record])
+    await life.caughtUp()
+    isRefused = true
+    const beganMs = bench.clock.monotonic()
+    await bench.produce('in', [record])
+    expect(await bench.settle(life.failure())).toMatchObject({ message: 'not you' })
+    expect(bench.clock.monotonic() - beganMs).toBeGreaterThan(5 * MINUTE_MS)
+    expect(bench.clock.monotonic() - beganMs).toBeLessThan(6 * MINUTE_MS)
   })
 })
 
