@@ -267,10 +267,11 @@ async function refuseLostRecords(
   round.progress.committed = await stableOffsets(round)
   const outside = await firstOutside(inputs, round)
   if (outside === undefined) return
-  const { place, start, end, isPurged } = outside
-  const cause = isPurged
-    ? 'Its records were purged before they were processed'
-    : 'The log is shorter than what was processed'
+  const { place, offset, start, end } = outside
+  const cause =
+    offset < start
+      ? `The records from ${offset} to ${start - 1} were removed, by retention (retention.ms, retention.bytes) or by hand, before they were processed`
+      : 'The log is shorter than what was processed'
   throw new MillraceError(
     'MILLRACE_OFFSET_OUT_OF_RANGE',
     `the group ${round.groupId} goes on at ${place}, which is outside the log: that goes from ${start} to ${end}. ` +
@@ -290,7 +291,7 @@ async function firstOutside(
     const [start, end] = [starts[i], ends[i]]
     if (offset === undefined || start === undefined || end === undefined) continue
     if (offset >= start && offset <= end) continue
-    return { place: describePosition({ ...at, offset }), start, end, isPurged: offset < start }
+    return { place: describePosition({ ...at, offset }), offset, start, end }
   }
   return undefined
 }

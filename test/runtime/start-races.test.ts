@@ -82,7 +82,7 @@ describe('a start', () => {
   })
 
   test.each([
-    { committed: 2, why: 'purged before they were processed' },
+    { committed: 2, why: 'from 2 to 2 were removed' },
     { committed: 11, why: 'shorter than what was processed' },
   ])('is refused where the committed offset $committed is outside the log', async (given) => {
     const start = startAfter(given.committed, given.committed)
