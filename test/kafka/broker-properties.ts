@@ -10,6 +10,17 @@ export interface NodePorts {
   readonly controller: number
   readonly secure: number
   readonly mutual: number
+  /** Of nobody but a test that wants a listener more. */
+  readonly spare: number
+}
+
+/** A listener that a node has beside its plain one, for clients without a login. */
+export interface OtherListener {
+  /** In capitals. */
+  readonly name: string
+  readonly port: number
+  /** The address, host:port, that the node tells its clients. */
+  readonly advertised: string
 }
 
 /** Who may do everything, over SASL_SSL with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. */
@@ -68,6 +79,22 @@ export function nodeProperties(place: Place): Readonly<Record<string, string>> {
     'socket.request.max.bytes': '209715200',
     ...QUICK_TO_NOTICE,
     ...(secure ? security(place) : {}),
+  }
+}
+
+/** What a node without security is told beside or in place of that, to have such listeners. */
+export function withListeners(
+  { plain, controller }: NodePorts,
+  others: readonly OtherListener[],
+): Readonly<Record<string, string>> {
+  const own = `PLAINTEXT://127.0.0.1:${plain}`
+  const bound = others.map(({ name, port }) => `${name}://127.0.0.1:${port}`)
+  const shown = others.map(({ name, advertised }) => `${name}://${advertised}`)
+  const protocols = ['CONTROLLER', 'PLAINTEXT', ...others.map(({ name }) => name)]
+  return {
+    listeners: [own, ...bound, `CONTROLLER://127.0.0.1:${controller}`].join(),
+    'advertised.listeners': [own, ...shown].join(),
+    'listener.security.protocol.map': protocols.map((name) => `${name}:PLAINTEXT`).join(),
   }
 }
 

@@ -22,14 +22,16 @@ import {
 import { javaArguments, kafkaProgram, type KafkaVersion } from './program.ts'
 import { Reaper } from './reaper.ts'
 
+type Properties = Readonly<Record<string, string>>
+
 /** How a cluster is to be. */
 export interface ClusterOptions {
   /** Default 4.1.0. */
   readonly version?: KafkaVersion
   /** Default 1. */
   readonly nodes?: 1 | 3
-  /** Beside or instead of the usual properties of every node. */
-  readonly properties?: Readonly<Record<string, string>>
+  /** Beside or instead of the usual properties of every node; a function is told the node's ports. */
+  readonly properties?: Properties | ((ports: NodePorts) => Properties)
   /** Whether there is a SASL_SSL listener too, with the users of broker-properties.ts and ACLs. */
   readonly secure?: boolean
   /** A file into which a node writes its classes when it is stopped (class-archive.ts). */
@@ -109,8 +111,10 @@ export class TestCluster implements AsyncDisposable {
     try {
       await Promise.all(
         nodes.map(async (node) => {
-          const properties = nodeProperties({ node, all: ports, secure, folder })
-          await node.format(clusterId, { ...properties, ...options.properties }, secure)
+          const usual = nodeProperties({ node, all: ports, secure, folder })
+          const { properties: wanted } = options
+          const own = typeof wanted === 'function' ? wanted(node.ports) : wanted
+          await node.format(clusterId, { ...usual, ...own }, secure)
           await node.start()
         }),
       )
@@ -166,11 +170,7 @@ export class BrokerNode implements KafkaNode {
   }
 
   /** Writes the node's properties and its empty storage. */
-  async format(
-    clusterId: string,
-    properties: Readonly<Record<string, string>>,
-    secure: boolean,
-  ): Promise<void> {
+  async format(clusterId: string, properties: Properties, secure: boolean): Promise<void> {
     await mkdir(this.home, { recursive: true })
     const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}`)
     await writeFile(this.#file('server.properties'), `${lines.join('\n')}\n`)
@@ -256,7 +256,8 @@ async function freePorts(nodes: number): Promise<readonly NodePorts[]> {
   const ports: NodePorts[] = []
   for (let node = 0; node < nodes; node += 1) {
     const [plain, controller] = [await one(), await one()]
-    ports.push({ plain, controller, secure: await one(), mutual: await one() })
+    const [secure, mutual, spare] = [await one(), await one(), await one()]
+    ports.push({ plain, controller, secure, mutual, spare })
   }
   await Promise.all(
     held.map(async (server) => {

@@ -25,6 +25,7 @@ const SECONDS: ReadonlyMap<string, number> = new Map([
   ['reader-cluster.test.ts', 40],
   ['topic-changes.test.ts', 40],
   ['recovery.test.ts', 35],
+  ['broker-settings.test.ts', 30],
   ['conformance-three-nodes.test.ts', 30],
   ['flagship.test.ts', 30],
   ['zombie.test.ts', 21],

@@ -3,13 +3,12 @@
  * broker is advertised at the proxy's address, so that there is no way around it. What is fed and
  * what is compared goes past it.
  */
-import { appendFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { asPartition } from '../../model/position.ts'
 import type { StreamsApp } from '../../runtime/app.ts'
 import type { StreamsLimits, StreamsOptions } from '../../runtime/config.ts'
 import { AppStage, type AppsWay } from './app-stage.ts'
+import { withListeners } from './broker-properties.ts'
 import { TestCluster } from './broker.ts'
 import { expectCountedOnce } from './counted-once.ts'
 import { TcpProxy } from './tcp-proxy.ts'
@@ -53,8 +52,13 @@ let stage: AppStage
 
 beforeAll(async () => {
   proxy = await TcpProxy.listen()
-  cluster = await TestCluster.start()
-  await advertise(cluster, proxy)
+  cluster = await TestCluster.start({
+    properties: (ports) => {
+      proxy.targetPort = ports.secure
+      const advertised = `127.0.0.1:${proxy.port}`
+      return withListeners(ports, [{ name: 'PROXIED', port: ports.secure, advertised }])
+    },
+  })
 })
 
 afterAll(async () => {
@@ -73,23 +77,6 @@ afterEach(async () => {
   if (!proxy.isListening) await proxy.admit()
   await stage[Symbol.asyncDispose]()
 })
-
-/** Lets the cluster's node listen at one port more, of which it says that it is the proxy's. */
-async function advertise({ nodes: [node] }: TestCluster, before: TcpProxy): Promise<void> {
-  if (node === undefined) throw new Error('no node')
-  const { plain, controller, secure } = node.ports
-  const own = `PLAINTEXT://127.0.0.1:${plain}`
-  const properties = [
-    `listeners=${own},PROXIED://127.0.0.1:${secure},CONTROLLER://127.0.0.1:${controller}`,
-    `advertised.listeners=${own},PROXIED://127.0.0.1:${before.port}`,
-    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT',
-  ]
-  await node.stop()
-  // The last of two lines about one property counts.
-  await appendFile(join(node.home, 'server.properties'), `${properties.join('\n')}\n`)
-  await node.start()
-  before.targetPort = secure
-}
 
 /** An app that has done something already. */
 async function working(

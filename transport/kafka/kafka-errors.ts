@@ -29,10 +29,19 @@ export function noConnection(at: Address, elapsedMs: number): TransportError {
 
 /** None of the addresses that are known leads to the cluster. */
 export function clusterUnreachable(tried: readonly Error[]): TransportError {
-  const reasons = tried.map(({ message }) => message.replace(/ Check that .*$/, ''))
   return new TransportError('MILLRACE_KAFKA_UNREACHABLE', 'retriable', {
-    message: `No broker of the cluster can be reached. ${[...new Set(reasons)].join(' ')} Check the addresses, that the brokers run, and whether they want TLS or SASL.`,
+    message: `No broker of the cluster can be reached. ${reasonsOf(tried)} Check the addresses, that the brokers run, and whether they want TLS or SASL.`,
     cause: new AggregateError(tried, 'every address was tried'),
+  })
+}
+
+/** None of the addresses that the cluster gives its clients leads to it, while `answering` does. */
+export function advertisedUnreachable(answering: Address, tried: readonly Error[]): TransportError {
+  const place = describeAddress(answering)
+  return new TransportError('MILLRACE_KAFKA_UNREACHABLE', 'retriable', {
+    message: `The cluster answers at ${place}, and sends its clients on to addresses that lead nowhere from this machine. ${reasonsOf(tried)} Set advertised.listeners of the brokers to addresses that this machine can reach, or name the port of a listener that has such addresses.`,
+    place,
+    cause: new AggregateError(tried, 'every advertised address was tried'),
   })
 }
 
@@ -109,4 +118,9 @@ export function badResponse(at: Address, why: string, cause?: unknown): Transpor
     place,
     cause,
   })
+}
+
+/** What became of each address, once each. */
+function reasonsOf(tried: readonly Error[]): string {
+  return [...new Set(tried.map(({ message }) => message.replace(/ Check that .*$/, '')))].join(' ')
 }

@@ -17,8 +17,9 @@ import type { KafkaOptions } from './options/kafka-options.ts'
 import { KafkaTransport } from './kafka-transport.ts'
 
 /**
- * Connects to a first broker and looks whether it speaks what is needed, so that a wrong address,
- * password or version is told here and not in the middle of work. Rejects with
+ * Connects to a first broker and looks whether it speaks what is needed, and whether the cluster can be
+ * reached where it says that it is, so that a wrong address, password or version is told here and not
+ * in the middle of work. Rejects with
  * MILLRACE_KAFKA_UNREACHABLE after `limits.openDeadlineMs`, or at once with MILLRACE_KAFKA_TLS,
  * MILLRACE_KAFKA_AUTHENTICATION, MILLRACE_KAFKA_UNSUPPORTED_VERSION or MILLRACE_KAFKA_MISCONFIGURED,
  * and with the reason of `signal`.
@@ -32,8 +33,8 @@ export async function openKafka(options: KafkaOptions): Promise<Transport> {
     const { clock, limits } = cluster
     const end = clock.monotonic() + limits.openDeadlineMs
     assertAble(await cluster.abilities({ deadlineMs: limits.openDeadlineMs, signal }))
-    // A listener that wants SASL lets only the first question pass: another one tells at once.
-    await cluster.metadata.refresh([], { deadlineMs: timeLeftMs(clock, end), signal })
+    // A listener that wants SASL lets only the first question pass: the next one tells at once.
+    await cluster.reachBrokers({ deadlineMs: timeLeftMs(clock, end), signal })
   } catch (error) {
     await cluster[Symbol.asyncDispose]()
     throw error

@@ -33,6 +33,8 @@ export interface SearchSetting {
   readonly limits: KafkaLimits
   /** Each address once, in the order in which to try them. */
   readonly candidates: () => readonly Address[]
+  /** The error for what became of each address. Default, of several: no broker of the cluster can be reached. */
+  readonly problem?: (tried: readonly Error[]) => TransportError
 }
 
 /** How long one may be searched for. */
@@ -159,9 +161,8 @@ export class BrokerSearch {
   }
 
   #problem(run: Run): TransportError {
-    const each = run.addresses.map((address) => this.#stateOf(run, address))
-    const [only] = each
-    return each.length === 1 && isRetriable(only) ? only : clusterUnreachable(each)
+    const { problem = unreachable } = this.#setting
+    return problem(run.addresses.map((address) => this.#stateOf(run, address)))
   }
 
   /** Why there is no connection to an address. One that has only just been begun again says what it said before. */
@@ -177,6 +178,11 @@ export class BrokerSearch {
     if (begun !== undefined) return noConnection(address, now - begun)
     return brokerUnreachable(address, 'its turn has not come in time')
   }
+}
+
+function unreachable(tried: readonly Error[]): TransportError {
+  const [only] = tried
+  return tried.length === 1 && isRetriable(only) ? only : clusterUnreachable(tried)
 }
 
 /** Another broker would say the same about certificates, passwords and tokens. */

@@ -10,7 +10,7 @@ import type { Api } from '../api/api.ts'
 import { BrokerSearch, type SearchOptions } from './broker-search.ts'
 import { CoordinatorCache, type Coordinated } from './coordinator-cache.ts'
 import { CODE } from '../error-codes.ts'
-import { describeAddress, type Address } from '../kafka-errors.ts'
+import { advertisedUnreachable, describeAddress, type Address } from '../kafka-errors.ts'
 import { Lane } from './lane.ts'
 import {
   isRetriable,
@@ -171,6 +171,39 @@ export class KafkaCluster implements AsyncDisposable {
       if (this.clock.monotonic() + delayMs >= end) return last
       await sleep(this.clock, delayMs, signal)
     }
+  }
+
+  /**
+   * Connects to a broker where the cluster says it is (`advertised.listeners`), for all work goes
+   * there: the addresses that were named are only to ask. Costs nothing where one of them is such an
+   * address, and otherwise a connection. Rejects at the deadline with what became of each of them.
+   */
+  async reachBrokers({ deadlineMs, signal }: SearchOptions): Promise<void> {
+    const end = this.clock.monotonic() + deadlineMs
+    let problem: Error | undefined
+    await withPatience({ ...this.#patience, deadlineMs, signal }, async (leftMs) => {
+      const asking = { deadlineMs: leftMs, signal }
+      // They may be other addresses by now.
+      await this.metadata.refresh([], asking).catch((error: unknown) => {
+        throw isRetriable(error) ? (problem ?? error) : error
+      })
+      const { address: answering } = await this.#anyConnection(asking)
+      const advertised = this.metadata.brokers
+      const name = describeAddress(answering)
+      if (advertised.length === 0 || advertised.some((at) => describeAddress(at) === name)) return
+      const search = new BrokerSearch({
+        ...this.#patience,
+        lane: this.#control,
+        candidates: () => advertised,
+        problem: (tried) => advertisedUnreachable(answering, tried),
+      })
+      try {
+        await search.find({ deadlineMs: timeLeftMs(this.clock, end), signal })
+      } catch (error) {
+        if (isRetriable(error)) problem = error
+        throw error
+      }
+    })
   }
 
   /** What some broker can do: versions differ between brokers while a cluster is being upgraded. */
