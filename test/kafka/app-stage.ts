@@ -7,9 +7,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../model/clock.ts'
+import { hours } from '../../model/duration.ts'
 import { partitionForKey } from '../../model/murmur2.ts'
 import { asOffset, asPartition, asTopic, type Topic } from '../../model/position.ts'
 import { NO_HEADERS } from '../../model/record.ts'
+import type { Reference } from '../../processors/payloads.ts'
+import { referenceSerde } from '../../processors/reference-serde.ts'
 import { streams, type StreamsApp } from '../../runtime/app.ts'
 import type { StreamsEvent, StreamsLimits, StreamsOptions } from '../../runtime/config.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
@@ -116,6 +119,34 @@ export class AppStage implements AsyncDisposable {
         .count({ store: 'counts' })
         .toStream()
         .mapValues(String, { value: text })
+        .to(this.topic('out'))
+    })
+  }
+
+  /** Writes to `out` what comes in `in`. */
+  copying(): Topology {
+    return topology('copying', ({ stream }) => {
+      stream(this.topic('in'), { key: text, value: text }).to(this.topic('out'))
+    })
+  }
+
+  /** Writes the values of `in` when their keys come in `late`, or why they are not there. */
+  referring(): Topology {
+    return topology('referring', ({ stream }) => {
+      const references = stream(this.topic('in'), { key: text, value: text }).byReference()
+      const late = stream(this.topic('late'), { key: text, value: text })
+      references
+        .joinOnce('late', late, (reference) => reference, {
+          expireAfter: hours(1),
+          value: referenceSerde<string>(),
+        })
+        .dereference({
+          from: references,
+          select: (reference: Reference<string>) => reference,
+          replace: (_: Reference<string>, value: string | null) => String(value),
+          value: text,
+          onFailure: { fallback: (_, error) => error.message },
+        })
         .to(this.topic('out'))
     })
   }

@@ -5,15 +5,9 @@
  * wrong, and looks several times a second what it no longer has to keep.
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { hours } from '../../model/duration.ts'
 import { asOffset, asPartition, asTopic } from '../../model/position.ts'
-import type { Reference } from '../../processors/payloads.ts'
-import { referenceSerde } from '../../processors/reference-serde.ts'
 import type { StreamsApp } from '../../runtime/app.ts'
 import { systemClock } from '../../runtime/system-clock.ts'
-import { text } from '../../serdes/primitives.ts'
-import { topology } from '../../topology/builder.ts'
-import type { Topology } from '../../topology/graph.ts'
 import { KAFKA_LIMITS } from '../../transport/kafka/limits.ts'
 import { openKafka } from '../../transport/kafka/open.ts'
 import { makeClip } from '../../video/clip.ts'
@@ -128,34 +122,6 @@ describe.concurrent('an advertised address that is wrong', () => {
   })
 })
 
-/** Writes what it reads. */
-function copying(stage: AppStage): Topology {
-  return topology('copying', ({ stream }) => {
-    stream(stage.topic('in'), { key: text, value: text }).to(stage.topic('out'))
-  })
-}
-
-/** Writes the values of `in` when their keys come in `late`, or why they are not there. */
-function referring(stage: AppStage): Topology {
-  return topology('referring', ({ stream }) => {
-    const references = stream(stage.topic('in'), { key: text, value: text }).byReference()
-    const late = stream(stage.topic('late'), { key: text, value: text })
-    references
-      .joinOnce('late', late, (reference) => reference, {
-        expireAfter: hours(1),
-        value: referenceSerde<string>(),
-      })
-      .dereference({
-        from: references,
-        select: (reference: Reference<string>) => reference,
-        replace: (_: Reference<string>, value: string | null) => String(value),
-        value: text,
-        onFailure: { fallback: (_, error) => error.message },
-      })
-      .to(stage.topic('out'))
-  })
-}
-
 async function caughtUp(app: StreamsApp): Promise<void> {
   await app.caughtUp(AbortSignal.timeout(APP_MS))
 }
@@ -241,7 +207,7 @@ export default topology('${name}', ({ stream }) => {
     await using stage = await AppStage.open(cluster.brokers)
     await stage.create('in', 1, { 'retention.bytes': '2000000', 'segment.bytes': '1048576' })
     await stage.create('out')
-    const app = stage.app(copying(stage), { assignment, limits: { prefetchBytes: 1 } })
+    const app = stage.app(stage.copying(), { assignment, limits: { prefetchBytes: 1 } })
     await stage.feed(30, 1)
     await app.start()
     await caughtUp(app)
@@ -293,14 +259,14 @@ export default topology('${name}', ({ stream }) => {
     await stage.create('in', 1, { 'retention.ms': '4000' })
     await stage.create('late')
     await stage.create('out')
-    const before = stage.app(referring(stage))
+    const before = stage.app(stage.referring())
     await before.start()
     await stage.send('in', [{ key: 'a', value: 'first' }])
     await caughtUp(before)
     // What it has in memory ends with it.
     await before.close()
     await removed(stage, 1)
-    const app = stage.app(referring(stage))
+    const app = stage.app(stage.referring())
     await app.start()
     await stage.send('late', [{ key: 'a', value: 'now' }])
     await caughtUp(app)

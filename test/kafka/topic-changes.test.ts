@@ -1,14 +1,10 @@
 /** Topics that are deleted, made anew, widened or shortened while an app depends on them. */
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
-import { hours } from '../../model/duration.ts'
 import { isMillraceError } from '../../model/errors.ts'
 import { asOffset, asPartition } from '../../model/position.ts'
-import type { Reference } from '../../processors/payloads.ts'
-import { referenceSerde } from '../../processors/reference-serde.ts'
 import type { StreamsApp } from '../../runtime/app.ts'
 import { text } from '../../serdes/primitives.ts'
 import { topology } from '../../topology/builder.ts'
-import type { Topology } from '../../topology/graph.ts'
 import { AppStage } from './app-stage.ts'
 import { kafkaTool } from './tools.ts'
 
@@ -35,13 +31,6 @@ beforeEach(async () => {
 afterEach(() => stage[Symbol.asyncDispose]())
 
 const limits = { topicCheckIntervalMs: 200, sessionTimeoutMs: 2_000, heartbeatIntervalMs: 300 }
-
-/** Writes what it reads. */
-function copying(): Topology {
-  return topology('copying', ({ stream }) => {
-    stream(stage.topic('in'), { key: text, value: text }).to(stage.topic('out'))
-  })
-}
 
 async function caughtUp(app: StreamsApp): Promise<void> {
   await app.caughtUp(AbortSignal.timeout(DEADLINE_MS))
@@ -102,7 +91,7 @@ describe.each(MODES)('an app %s', (_, assignment) => {
   })
 
   test('whose source is made anew under it does not take the new one for the old one', async () => {
-    const app = stage.app(copying(), { assignment, limits })
+    const app = stage.app(stage.copying(), { assignment, limits })
     await stage.feed(30, 2)
     await app.start()
     await caughtUp(app)
@@ -114,7 +103,7 @@ describe.each(MODES)('an app %s', (_, assignment) => {
       code: 'MILLRACE_UNKNOWN_PARTITION',
       message: expect.stringMatching(/\.in\[\d\].*deleted and created again/),
     })
-    const next = stage.app(copying(), { assignment, limits })
+    const next = stage.app(stage.copying(), { assignment, limits })
     await next.start()
     await caughtUp(next)
     expect(await outputs()).toEqual(sorted(Array.from({ length: 90 }, (_, n) => String(n))))
@@ -145,7 +134,7 @@ describe.each(MODES)('an app %s', (_, assignment) => {
   })
 
   test('whose source gets more partitions says so and ends, and takes them in when it starts again', async () => {
-    const app = stage.app(copying(), { assignment, limits })
+    const app = stage.app(stage.copying(), { assignment, limits })
     await stage.feed(30, 2)
     await app.start()
     await caughtUp(app)
@@ -155,7 +144,7 @@ describe.each(MODES)('an app %s', (_, assignment) => {
       code: 'MILLRACE_PARTITIONS_ADDED',
       message: expect.stringMatching(/\.in has 3 partitions now and had 2.*Start all processes/),
     })
-    const next = stage.app(copying(), { assignment, limits })
+    const next = stage.app(stage.copying(), { assignment, limits })
     await next.start()
     await caughtUp(next)
     expect(await outputs()).toEqual(sorted(Array.from({ length: 60 }, (_, n) => String(n))))
@@ -206,25 +195,8 @@ test('an app with state whose source gets more partitions is refused when it sta
 })
 
 test('a reference into a topic that was made anew is gone, and its policy decides', async () => {
-  const lateTopic = await stage.create('late', 2)
-  const pipeline = topology('referring', ({ stream }) => {
-    const references = stream(stage.topic('in'), { key: text, value: text }).byReference()
-    const late = stream(lateTopic, { key: text, value: text })
-    references
-      .joinOnce('late', late, (reference) => reference, {
-        expireAfter: hours(1),
-        value: referenceSerde<string>(),
-      })
-      .dereference({
-        from: references,
-        select: (reference: Reference<string>) => reference,
-        replace: (_: Reference<string>, value: string | null) => String(value),
-        value: text,
-        onFailure: { fallback: (_, error) => error.message },
-      })
-      .to(stage.topic('out'))
-  })
-  const app = stage.app(pipeline, { limits })
+  await stage.create('late', 2)
+  const app = stage.app(stage.referring(), { limits })
   await stage.send(
     'in',
     [
@@ -243,7 +215,7 @@ test('a reference into a topic that was made anew is gone, and its policy decide
   // Other records where the old ones were; one under its key would take the place of what waits.
   const others = ['c', 'd', 'e', 'f'].map((key) => ({ key, value: 'other' }))
   await stage.send('in', others, 2)
-  const next = stage.app(pipeline, { limits })
+  const next = stage.app(stage.referring(), { limits })
   await next.start()
   await stage.send('late', [{ key: 'a', value: 'now' }], 2)
   await caughtUp(next)
@@ -257,7 +229,7 @@ describe('records that are removed before they were read', () => {
   const at = () => ({ topic: stage.topic('in'), partition: asPartition(0) })
 
   async function started(): Promise<StreamsApp> {
-    const app = stage.app(copying(), { limits: { ...limits, prefetchBytes: 1 } })
+    const app = stage.app(stage.copying(), { limits: { ...limits, prefetchBytes: 1 } })
     await stage.feed(30, 1)
     await app.start()
     await caughtUp(app)
@@ -269,7 +241,7 @@ describe('records that are removed before they were read', () => {
     await stage.feed(30, 1)
     // Of sixty records thirty were read.
     await stage.log.admin.deleteRecords([{ ...at(), offset: asOffset(45) }])
-    expect(await refusalOf(stage.app(copying(), { limits }))).toMatchObject({
+    expect(await refusalOf(stage.app(stage.copying(), { limits }))).toMatchObject({
       code: 'MILLRACE_OFFSET_OUT_OF_RANGE',
       message: expect.stringMatching(
         /\.in\[0\]@30, which is outside the log: that goes from 45 to 60.*choose where to go on/,
@@ -280,7 +252,7 @@ describe('records that are removed before they were read', () => {
     const to = ['--reset-offsets', '--to-earliest', '--execute']
     const tool = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
     await kafkaTool(tool, ...where, ...which, ...to)
-    const next = stage.app(copying(), { limits })
+    const next = stage.app(stage.copying(), { limits })
     await next.start()
     await caughtUp(next)
     const kept = Array.from({ length: 60 }, (_, n) => n).filter((n) => n < 30 || n >= 45)
