@@ -81,6 +81,28 @@ export function errorKind(code: number): TransportErrorKind {
   return BY_CODE.get(code)?.kind ?? 'fatal'
 }
 
+/** What one request can be about at once. */
+export interface NamedInRequest {
+  readonly topic?: string | undefined
+  readonly groupId?: string | undefined
+  readonly transactionalId?: string | undefined
+}
+
+/** What a code is about where a request names several things: the right to each may be missing. Otherwise `place`. */
+export function placeOfCode(code: number, named: NamedInRequest, place: string): string {
+  const { topic, groupId, transactionalId } = named
+  switch (code) {
+    case CODE.topicAuthorizationFailed:
+      return topic === undefined ? place : `topic ${topic}`
+    case CODE.groupAuthorizationFailed:
+      return groupId === undefined ? place : `group ${groupId}`
+    case CODE.transactionalIdAuthorizationFailed:
+      return transactionalId === undefined ? place : `transaction ${transactionalId}`
+    default:
+      return place
+  }
+}
+
 /** The error for a code that has no words of its own: MILLRACE_KAFKA_NOT_AUTHORIZED or MILLRACE_KAFKA_REFUSED. */
 export function refused(code: number, { api, place, detail }: Refusal): TransportError {
   const resource = RESOURCES.get(code)

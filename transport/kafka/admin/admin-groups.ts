@@ -17,7 +17,7 @@ import { DESCRIBE_GROUPS } from '../api/describe-groups.ts'
 import { OFFSET_COMMIT } from '../api/offset-commit.ts'
 import { OFFSET_FETCH, type FetchedOffset } from '../api/offset-fetch.ts'
 import type { KafkaCluster } from '../cluster/cluster.ts'
-import { CODE, refused } from '../error-codes.ts'
+import { CODE, placeOfCode, refused } from '../error-codes.ts'
 import { WireReader } from '../wire/reader.ts'
 
 /** A group's offsets, in the order asked. */
@@ -57,10 +57,8 @@ export async function commitOffsets(
     if (fence === 'unknown-member' && memberId === '') throw groupHasMembers(groupId)
     if (fence !== undefined) throw groupFenced(groupId, fence)
     if (errorCode === CODE.unknownTopicOrPartition) throw unknownPartition(placeOf(at))
-    throw refused(errorCode, {
-      api: OFFSET_COMMIT.name,
-      place: placeOfCode(errorCode, groupId, at.topic),
-    })
+    const place = placeOfCode(errorCode, at, `group ${groupId}`)
+    throw refused(errorCode, { api: OFFSET_COMMIT.name, place })
   }
 }
 
@@ -131,16 +129,10 @@ async function stableOffsets(
     if (errorCode === CODE.unstableOffsetCommit && 'topic' in one) {
       throw offsetsPending(groupId, placeOf(one))
     }
-    const place = placeOfCode(errorCode, groupId, 'topic' in one ? one.topic : undefined)
+    const place = placeOfCode(errorCode, 'topic' in one ? one : {}, `group ${groupId}`)
     throw refused(errorCode, { api: OFFSET_FETCH.name, place })
   }
   return answer.partitions
-}
-
-/** What a code of one offset is about: a right may be missing on its topic. */
-function placeOfCode(code: number, groupId: string, topic: string | undefined): string {
-  const isTopics = code === CODE.topicAuthorizationFailed && topic !== undefined
-  return isTopics ? `topic ${topic}` : `group ${groupId}`
 }
 
 /** Kafka's ConsumerProtocolAssignment of whatever version; members of other clients may have something else, which is nothing here. */

@@ -5,7 +5,7 @@ import { TransportError, type TransportErrorKind } from '../../errors.ts'
 import { groupFenced } from '../../group-errors.ts'
 import type { GroupRefusal } from '../../group-requests.ts'
 import { producerFenced, recordWithoutKey } from '../../log-errors.ts'
-import { CODE, refused } from '../error-codes.ts'
+import { CODE, placeOfCode, refused } from '../error-codes.ts'
 
 /** Bytes above which a broker closes the connection instead of answering, unless its `socket.request.max.bytes` was raised. */
 const LARGEST_REQUEST_BYTES = 100 * 1024 * 1024
@@ -94,8 +94,8 @@ export function batchRefused(
   if (code === CODE.invalidTxnState || code === CODE.transactionAbortable) {
     return transactionEnded(transactionalId ?? describePartition(at), detail)
   }
-  const isTransactions = code === CODE.transactionalIdAuthorizationFailed
-  const place = isTransactions ? `transaction ${transactionalId}` : describePartition(at)
+  // The right to the topic is told of the partition, as all else is.
+  const place = placeOfCode(code, { transactionalId }, describePartition(at))
   return refused(code, { api: 'Produce', place, detail })
 }
 
@@ -179,14 +179,9 @@ export function transactionRefused(code: number, about: RefusedCall): TransportE
     case CODE.invalidTxnState:
     case CODE.transactionAbortable:
       return transactionEnded(transactionalId)
-    default:
-      return refused(code, { api, place: placeOfCode(code, about) })
+    default: {
+      const place = groupId === undefined ? `transaction ${transactionalId}` : `group ${groupId}`
+      return refused(code, { api, place: placeOfCode(code, about, place) })
+    }
   }
-}
-
-/** What a code is about: one request names a topic, a group and a transactional id, and the right to each may be missing. */
-function placeOfCode(code: number, { transactionalId, groupId, topic }: RefusedCall): string {
-  if (code === CODE.topicAuthorizationFailed && topic !== undefined) return `topic ${topic}`
-  const isTransactions = code === CODE.transactionalIdAuthorizationFailed || groupId === undefined
-  return isTransactions ? `transaction ${transactionalId}` : `group ${groupId}`
 }
