@@ -15,7 +15,7 @@ import { ADD_PARTITIONS_TO_TXN } from '../api/add-partitions-to-txn.ts'
 import { byTopic } from '../api/api.ts'
 import { END_TXN, type EndTxnResponse } from '../api/end-txn.ts'
 import { INIT_PRODUCER_ID, type InitProducerIdResponse } from '../api/init-producer-id.ts'
-import type { PartitionError } from '../api/partition-errors.ts'
+import type { PartitionError, PartitionErrors } from '../api/partition-errors.ts'
 import { TXN_OFFSET_COMMIT } from '../api/txn-offset-commit.ts'
 import type { TransactionVersion } from '../cluster/cluster.ts'
 import {
@@ -26,7 +26,12 @@ import {
 } from './coordinator-call.ts'
 import type { Coordinated } from '../cluster/coordinator-cache.ts'
 import { CODE } from '../error-codes.ts'
-import { coordinatorTooLate, timeoutRefused, transactionRefused } from './producer-errors.ts'
+import {
+  coordinatorTooLate,
+  timeoutRefused,
+  transactionRefused,
+  type RefusedCall,
+} from './producer-errors.ts'
 import { isRightAfter, type ProducerIdentity } from './producer-identity.ts'
 import type { ProducerPatience } from './producer-limits.ts'
 import type { ProducerLink } from './producer-link.ts'
@@ -137,23 +142,15 @@ export class TransactionCoordination {
       topic,
       partitions: of.map(({ partition }) => partition),
     }))
-    let refusedOne: PartitionError | undefined
-    const code = await this.#call(
+    await this.#callForPartitions(
       {
         what: this.#what,
         question: [ADD_PARTITIONS_TO_TXN, { transactionalId, ...identity, topics }],
         version: ADD_VERSION,
-        codeOf: (answer) => {
-          refusedOne = decisive(answer.partitions)
-          return refusedOne?.errorCode ?? CODE.none
-        },
       },
+      { api: ADD_PARTITIONS_TO_TXN.name, transactionalId },
       patience,
     )
-    if (code !== CODE.none) {
-      const api = ADD_PARTITIONS_TO_TXN.name
-      throw transactionRefused(code, { api, transactionalId, topic: refusedOne?.topic })
-    }
   }
 
   /** Puts offsets of a group into the open transaction. `onLost` as at `end`. */
@@ -173,23 +170,15 @@ export class TransactionCoordination {
     }))
     const { generation, memberId, groupInstanceId = null } = group
     const member = { groupId, generation, memberId, groupInstanceId }
-    let refusedOne: PartitionError | undefined
-    const code = await this.#call(
+    await this.#callForPartitions(
       {
         what: { kind: 'group', key: groupId },
         question: [TXN_OFFSET_COMMIT, { transactionalId, ...identity, ...member, topics }],
         version: VERSIONS[this.#version].offsets,
-        codeOf: (answer) => {
-          refusedOne = decisive(answer.partitions)
-          return refusedOne?.errorCode ?? CODE.none
-        },
       },
+      { api: TXN_OFFSET_COMMIT.name, transactionalId, groupId },
       { onLost },
     )
-    if (code !== CODE.none) {
-      const api = TXN_OFFSET_COMMIT.name
-      throw transactionRefused(code, { api, transactionalId, groupId, topic: refusedOne?.topic })
-    }
   }
 
   /**
@@ -271,6 +260,26 @@ export class TransactionCoordination {
     }
     const { producerId, producerEpoch } = answered
     return { producerId, producerEpoch }
+  }
+
+  /** A call whose answer has a code for each partition. Throws what the one that decides was refused with. */
+  async #callForPartitions<Q, R extends PartitionErrors>(
+    call: Omit<CoordinatorCall<Q, R>, 'codeOf'>,
+    about: RefusedCall,
+    patience: { readonly signal?: AbortSignal; readonly onLost: () => void },
+  ): Promise<void> {
+    let refusal: PartitionError | undefined
+    const code = await this.#call(
+      {
+        ...call,
+        codeOf: (answer) => {
+          refusal = decisive(answer.partitions)
+          return refusal?.errorCode ?? CODE.none
+        },
+      },
+      patience,
+    )
+    if (code !== CODE.none) throw transactionRefused(code, { ...about, topic: refusal?.topic })
   }
 
   /** The code of the answer. Past the deadline it throws, of a kind that says what that means. */
