@@ -129,7 +129,8 @@ export class TaskKeeper {
     const { active } = this.#parts.share
     const missing = (active ?? []).filter((taskId) => !this.#running.has(describeTask(taskId)))
     const ready = missing.filter((taskId) => this.#isReady(taskId))
-    if (missing.length > 0) return await this.#start(ready.length > 0 ? ready : missing, stop)
+    const areReady = ready.length > 0
+    if (missing.length > 0) return await this.#start(areReady ? ready : missing, areReady, stop)
     this.#parts.standbys.want(this.#parts.share.standby)
     if (active !== undefined && !this.#isSettled) {
       this.#isSettled = true
@@ -148,9 +149,8 @@ export class TaskKeeper {
     }
   }
 
-  async #start(taskIds: readonly TaskId[], stop: AbortSignal): Promise<void> {
+  async #start(taskIds: readonly TaskId[], areReady: boolean, stop: AbortSignal): Promise<void> {
     const calledOff = new AbortController()
-    const areReady = taskIds.every((taskId) => this.#isReady(taskId))
     this.#starting = { tasks: taskIds, areReady, calledOff }
     using either = eitherSignal(stop, calledOff.signal)
     const { signal } = either
