@@ -87,13 +87,7 @@ test('a member of a group waits while two nodes of three are away, and counts ev
 
 /** An app that has done something already. */
 async function work(app: StreamsApp): Promise<void> {
-  await stage.feed(50, PARTITIONS)
-  await app.start()
-  await caughtUp(app)
-}
-
-async function caughtUp(app: StreamsApp): Promise<void> {
-  await app.caughtUp(AbortSignal.timeout(PATIENCE.timeout))
+  await stage.work(app, { partitions: PARTITIONS, withinMs: PATIENCE.timeout })
 }
 
 async function expectExactlyOnce(app: StreamsApp): Promise<void> {

@@ -123,6 +123,16 @@ export class AppStage implements AsyncDisposable {
     })
   }
 
+  /** Starts an app, and has it do something: the next 50 numbers, over so many partitions. */
+  async work(
+    app: StreamsApp,
+    { partitions, withinMs }: { readonly partitions: number; readonly withinMs: number },
+  ): Promise<void> {
+    await this.feed(50, partitions)
+    await app.start()
+    await app.caughtUp(AbortSignal.timeout(withinMs))
+  }
+
   /** Writes to `out` what comes in `in`. */
   copying(): Topology {
     return topology('copying', ({ stream }) => {

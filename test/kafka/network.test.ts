@@ -84,9 +84,7 @@ async function working(
   limits: Partial<StreamsLimits> = {},
 ): Promise<StreamsApp> {
   const app = stage.app(stage.counting(), { assignment, limits: { ...LIMITS, ...limits } })
-  await stage.feed(50, PARTITIONS)
-  await app.start()
-  await caughtUp(app)
+  await stage.work(app, { partitions: PARTITIONS, withinMs: PATIENCE.timeout })
   return app
 }
 

@@ -74,9 +74,7 @@ async function working(
   }: Pick<StreamsOptions, 'assignment'> & { readonly limits?: Partial<StreamsLimits> } = {},
 ): Promise<StreamsApp> {
   const app = stage.app(stage.counting(), { assignment, limits: { ...LIMITS, ...limits } })
-  await stage.feed(50, PARTITIONS)
-  await app.start()
-  await caughtUp(app)
+  await stage.work(app, { partitions: PARTITIONS, withinMs: AGAIN_MS })
   return app
 }
 
